@@ -1,0 +1,171 @@
+"""The ledger: one row for each utterance, job and delivery of a run, in columns of whole numbers.
+
+Rows are appended in the order of events, so equal runs give equal bytes. Where a value does not exist (a job that
+never reached a node) the column holds ``NONE``; readers get it through ``numpy`` and mask it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+NONE: Final = -1
+Column = npt.NDArray[np.int64]
+
+
+class JobEnd(IntEnum):
+    """How a job ended; ``LIVING`` only in a run that stopped before its end."""
+
+    DELIVERED = 0
+    NO_RECIPIENT = 1
+    FAILED = 2
+    REJECTED = 3
+    EXPIRED = 4
+    DROPPED_LATE = 5
+    LIVING = 6
+
+
+UTTERANCE_COLUMNS: Final = ("speaker", "room", "utterance_index", "src_lang", "started_at", "ended_at", "received_at")
+JOB_COLUMNS: Final = (
+    "utterance",
+    "tgt_lang",
+    "node",
+    "attempts",
+    "dispatched_at",
+    "started_at",
+    "asr_time",
+    "nmt_time",
+    "tts_time",
+    "answered_at",
+    "ended_at",
+    "end",
+    "recipients",
+)
+DELIVERY_COLUMNS: Final = ("job", "recipient", "arrived_at")
+
+
+class Names:
+    """Numbers for names, in order of first use."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """The number of ``name``, a fresh one at its first use."""
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+        return number
+
+
+class Ledger:
+    """Columns of a run.
+
+    ``speaker`` and ``recipient`` index ``sessions``; ``room``, ``node``, ``src_lang``, ``tgt_lang`` likewise; the
+    names there are the scenario's (``standup-3/m2``), not ids. Instants are on the engine's clock. ``attempts`` is 0
+    where the job was never placed; ``node``, ``dispatched_at``, ``started_at`` and the three stage times are those of
+    the attempt that was answered first, else of the last one placed. ``room`` is ``NONE`` outside rooms, also for an
+    utterance whose speaker was alone in a room.
+    """
+
+    def __init__(self) -> None:
+        self.sessions = Names()
+        self.rooms = Names()
+        self.nodes = Names()
+        self.languages = Names()
+        self._utterances = array("q")
+        self._jobs = array("q")
+        self._deliveries = array("q")
+        self._utterance_count = 0
+        self._job_count = 0
+
+    def utterance(self, speaker: int, room: int, index: int, src_lang: int, started_at: int, ended_at: int) -> int:
+        """Note an utterance that its speaker has finished; returns its row."""
+        self._utterances.extend((speaker, room, index, src_lang, started_at, ended_at, NONE))
+        row = self._utterance_count
+        self._utterance_count = row + 1
+        return row
+
+    def received(self, utterance: int, at: int) -> None:
+        """Note that the scheduler has accepted the utterance."""
+        self._utterances[utterance * 7 + 6] = at
+
+    def job(
+        self,
+        utterance: int,
+        tgt_lang: int,
+        node: int,
+        attempts: int,
+        dispatched_at: int,
+        started_at: int,
+        asr_time: int,
+        nmt_time: int,
+        tts_time: int,
+        answered_at: int,
+        ended_at: int,
+        end: int,
+        recipients: int,
+    ) -> int:
+        """Note a job as it ends; returns its row."""
+        self._jobs.extend(
+            (
+                utterance,
+                tgt_lang,
+                node,
+                attempts,
+                dispatched_at,
+                started_at,
+                asr_time,
+                nmt_time,
+                tts_time,
+                answered_at,
+                ended_at,
+                end,
+                recipients,
+            )
+        )
+        row = self._job_count
+        self._job_count = row + 1
+        return row
+
+    def delivery(self, job: int, recipient: int, arrived_at: int) -> None:
+        """Note that a result has reached a recipient."""
+        self._deliveries.extend((job, recipient, arrived_at))
+
+    @property
+    def utterance_count(self) -> int:
+        """Utterances noted so far."""
+        return self._utterance_count
+
+    @property
+    def job_count(self) -> int:
+        """Jobs that have ended so far."""
+        return self._job_count
+
+    @property
+    def delivery_count(self) -> int:
+        """Deliveries noted so far."""
+        return len(self._deliveries) // 3
+
+    def utterances(self) -> dict[str, Column]:
+        """The utterance columns, each of shape ``(utterance_count,)``."""
+        return _columns(self._utterances, UTTERANCE_COLUMNS)
+
+    def jobs(self) -> dict[str, Column]:
+        """The job columns, each of shape ``(job_count,)``."""
+        return _columns(self._jobs, JOB_COLUMNS)
+
+    def deliveries(self) -> dict[str, Column]:
+        """The delivery columns, each of shape ``(delivery_count,)``."""
+        return _columns(self._deliveries, DELIVERY_COLUMNS)
+
+
+def _columns(flat: array[int], names: tuple[str, ...]) -> dict[str, Column]:
+    table = np.array(flat, dtype=np.int64).reshape(-1, len(names))
+    return {name: np.ascontiguousarray(table[:, position]) for position, name in enumerate(names)}

@@ -1,0 +1,1 @@
+"""The simulation driver: SimPy's virtual time around the real scheduler."""

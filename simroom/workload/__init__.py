@@ -1,0 +1,1 @@
+"""What drives a simulated world: named random streams, distributions, speech and arrivals."""
