@@ -40,6 +40,10 @@ class Sources(Protocol):
         """A secret with which a session can resume."""
         ...
 
+    def unix_time(self, now: int) -> int:
+        """The instant ``now`` in microseconds since 1970, for the few messages that carry a date."""
+        ...
+
     def choose(self, count: int) -> int:
         """One of ``0..count-1`` by chance, for ties that are settled so."""
         ...
@@ -54,8 +58,10 @@ class SchedulerPort(Protocol):
     Waking early or needlessly does nothing.
     """
 
-    next_deadline: int | None
-    """The instant by which ``wake`` must be called; None: nothing to wait for. May be earlier than needed."""
+    @property
+    def next_deadline(self) -> int | None:
+        """The instant by which ``wake`` must be called; None: nothing to wait for. May be earlier than needed."""
+        ...
 
     def opened(self, connection: int, kind: PeerKind, now: int) -> list[Addressed]:
         """A connection was opened on the sessions' or the nodes' path."""

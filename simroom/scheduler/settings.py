@@ -20,7 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         same_language: In a room, whether a language is translated into itself.
         language_match: ``exact``: whole tags, whatever the case; ``primary``: ``zh`` and ``zh-CN`` are one.
         membership: Who receives a room job's result: members as the result is sent (``live``), as the job was
-            made (``snapshot``), or in both.
+            made and have not left since (``snapshot``), or in both.
         resource_threshold: A node whose CPU, GPU or memory is above this share gets no new job. 1: never.
         max_concurrent_jobs: Slots of a node that does not say.
         tie_break: Among nodes with equally few jobs: the first in registration order, the next after the one

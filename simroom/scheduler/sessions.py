@@ -1,0 +1,74 @@
+"""What the scheduler knows of a session, and what it keeps for one that has dropped out for a moment."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from simroom.scheduler.messages import Features, Member, SessionInit, ToSession
+
+if TYPE_CHECKING:
+    from simroom.scheduler.jobs import Job
+    from simroom.scheduler.nodes import Node
+    from simroom.scheduler.rooms import Room
+
+
+class Needs(Struct, frozen=True, eq=False):
+    """What a job asks of a node beyond its languages; one object for each distinct combination."""
+
+    models: tuple[str, ...]
+    auto_langs: tuple[str, ...] | None
+
+
+class Kept(Struct):
+    """One message kept for a detached session; ``job`` where it is a result to be checked again."""
+
+    message: ToSession
+    job: Job | None
+
+
+class Session(Struct, eq=False):
+    """One connected (or, within the grace, detached) client.
+
+    Attributes:
+        connection: None while detached.
+        to: The address ``(connection,)``, empty while detached.
+        last_index: Highest utterance index so far; None: no utterance yet.
+        orders: Living jobs without a room, by speaker and language, in the order of the utterances.
+        kept: Messages for a detached session; None while connected.
+        detached_at: Since when it is detached; None while connected.
+        plain: Its jobs carry nothing beyond languages and audio.
+        raw_voice: Whether it wants the untranslated voice of a member, by session id; absent: it does.
+        chunks: Payloads of the audio chunks of the utterance that is being spoken.
+    """
+
+    session_id: str
+    token: str
+    init: SessionInit
+    src_lang: str
+    tgt_lang: str
+    needs: Needs
+    trace_id: str
+    connection: int | None
+    to: tuple[int, ...]
+    plain: bool
+    paired: str | None = None
+    alive: bool = True
+    last_index: int | None = None
+    room: Room | None = None
+    member: Member | None = None
+    preferred_lang: str | None = None
+    join_serial: int = 0
+    orders: dict[tuple[Session, str], list[Job]] = {}
+    sticky: Node | None = None
+    kept: deque[Kept] | None = None
+    detached_at: int | None = None
+    raw_voice: dict[str, bool] = {}
+    chunks: list[str] = []
+
+    @property
+    def features(self) -> Features | None:
+        """The optional features that it asked for."""
+        return self.init.features

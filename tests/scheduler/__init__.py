@@ -1,0 +1,1 @@
+"""The scheduler, driven only through its port and the questions it answers."""
