@@ -16,19 +16,22 @@ class Speech(str):
     Attributes:
         row: Row of the utterance in the ledger.
         duration: Length of the speech, whole microseconds.
+        key: 64 random bits of this utterance, from which everything drawn about it is made.
     """
 
-    __slots__ = ("duration", "row")
+    __slots__ = ("duration", "key", "row")
 
     row: int
     duration: int
+    key: int
 
 
-def speech(token: str, row: int, duration: int) -> Speech:
+def speech(token: str, row: int, duration: int, key: int) -> Speech:
     """Make the audio of an utterance."""
     audio = Speech(token)
     audio.row = row
     audio.duration = duration
+    audio.key = key
     return audio
 
 

@@ -1,0 +1,338 @@
+"""What becomes of attempts: answered, timed out, abandoned, or lost with their node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from simroom.oracle.accounts import Accounts
+from simroom.oracle.clients import Clients
+from simroom.oracle.ending import Ending
+from simroom.oracle.fleet import Node
+from simroom.oracle.ledger import NONE, JobEnd
+from simroom.oracle.mirror import LIVING, Attempt, Audience, Job, Mirror
+from simroom.oracle.notices import Notices
+from simroom.oracle.order import Order
+from simroom.oracle.placing import Placing
+from simroom.oracle.recipients import matching
+from simroom.oracle.sent import Sent
+from simroom.oracle.tokens import Tokens
+from simroom.scheduler.messages import Addressed, AsrPartial, Error, ErrorCode, JobResult, TranslationResult
+
+RETRIED: Final = (ErrorCode.NODE_OVERLOADED, ErrorCode.MODEL_NOT_AVAILABLE, ErrorCode.INTERNAL_ERROR)
+"""What a node may report for the job to be tried elsewhere."""
+
+
+class Answers:
+    """Follows attempts to their end."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        accounts: Accounts,
+        tokens: Tokens,
+        notices: Notices,
+        order: Order,
+        ending: Ending,
+        placing: Placing,
+        clients: Clients,
+        conclude: Callable[[Sent], None],
+    ) -> None:
+        self._mirror = mirror
+        self._fleet = mirror.fleet
+        self._accounts = accounts
+        self._tokens = tokens
+        self._notices = notices
+        self._order = order
+        self._ending = ending
+        self._placing = placing
+        self._attempts_max = mirror.settings.max_attempts
+        self._abandon_after = mirror.settings.abandon_after
+        self._conclude = conclude
+        self._findings = mirror.findings
+        self._peers = mirror.peers
+        self._running = mirror.running
+        self._waiting = mirror.waiting
+        self._levels = mirror.fleet.levels
+        self._flying = clients.flying
+        self._sent_rows = mirror.sent_rows
+        self._note = mirror.ledger.job
+        self._ended = accounts.ended
+        self._usual = (
+            mirror.settings.membership == "live"
+            and mirror.settings.ordering != "none"
+            and mirror.settings.load == "tracked"
+        )
+
+    # --- the short way
+
+    def answer(self, connection: int, message: JobResult, now: int, outputs: list[Addressed]) -> None:
+        """A node answered.
+
+        The usual answer — the right one to the one attempt, and it is the job's turn, and the right people get it —
+        is judged in one pass; whatever differs goes the long way, which finds out what is wrong.
+        """
+        job_id = message.job_id
+        job = self._running.get(job_id)
+        if job is None or len(outputs) != 1:
+            self.whole(Sent(outputs, now), connection, message)
+            return
+        lane = job.lane
+        room = lane.room
+        living = lane.living
+        if room is None:
+            audience: Audience = lane.speaker.own, ()
+        else:
+            audience = room.heard.get(lane.tgt) or matching(room, lane.tgt)
+        to, result = outputs[0]
+        payload = message.tts_audio
+        node = job.node
+        if (
+            to != audience[0]
+            or audience[1]
+            or not to
+            or type(result) is not TranslationResult
+            or result.job_id != job_id
+            or payload != job.audio + lane.suffix
+            or result.tts_audio != payload
+            or result.tgt_lang != lane.tgt
+            or result.utterance_index != job.index
+            or result.session_id != lane.speaker.session_id
+            or not message.success
+            or node is None
+            or self._peers.get(connection) is not node
+            or (message.attempt_id != job.attempt and message.attempt_id is not None)
+            or job.earlier is not None
+            or job.end != LIVING
+            or job.answered_at != NONE
+            or not living
+            or living[0] is not job
+            or (len(living) > 1 and living[1].result is not None)
+            or job_id in self._flying
+            or self._waiting
+            or not self._usual
+        ):
+            self.whole(Sent(outputs, now), connection, message)
+            return
+        del self._running[job_id]
+        load = node.load - 1
+        node.load = load
+        if node.willing and load < node.slots:
+            levels = self._levels
+            bit = 1 << node.index
+            level = node.level
+            if level >= 0:
+                levels[level] ^= bit
+            levels[load] ^= bit
+            node.level = load
+        del living[0]
+        findings = self._findings
+        if room is not None:
+            room.last_speaking_at = now
+            findings.room_results += 1
+            if lane.orphan:
+                self._mirror.tidy(lane)
+        findings.results += 1
+        findings.turns += 1
+        findings.ends += 1
+        job.running = False
+        job.answered_at = now
+        job.end = 0
+        self._ended[0] += 1
+        recipients = len(to)
+        times = message.extra
+        if times is None:
+            row = self._note(
+                job.row,
+                lane.tgt_number,
+                node.number,
+                job.attempt,
+                job.dispatched_at,
+                -1,
+                -1,
+                -1,
+                -1,
+                now,
+                now,
+                0,
+                recipients,
+            )
+        else:
+            row = self._note(
+                job.row,
+                lane.tgt_number,
+                node.number,
+                job.attempt,
+                job.dispatched_at,
+                times.started_at,
+                times.asr_time,
+                times.nmt_time,
+                times.tts_time,
+                now,
+                now,
+                0,
+                recipients,
+            )
+        job.ledger_row = row
+        self._sent_rows.append(row)
+        job.payload = result.tts_audio
+        job.sent_to = to
+        self._flying[job_id] = job
+        findings.awaited += recipients
+
+    # --- answered
+
+    def whole(self, sent: Sent, connection: int, message: JobResult) -> None:
+        """As ``answer``, whatever the circumstances."""
+        node = self._peers.get(connection)
+        if isinstance(node, Node):
+            self.result(sent, node, message)
+        else:
+            self._accounts.uncount("not_given")
+            self._ignore(sent, connection)
+        self._conclude(sent)
+
+    def _ignore(self, sent: Sent, connection: int) -> None:
+        # From a connection that is nobody's any more, or not yet: whether that gets an error is left open.
+        sent.take_to(Error, connection)
+
+    def partial(self, sent: Sent, message: AsrPartial) -> None:
+        """A node tells what it has heard so far: at most the speaker hears of it, from one job of an utterance."""
+        job = self._mirror.find(message.job_id)
+        if job is None:
+            return
+        speaker = job.lane.speaker
+        if not speaker.own:
+            speaker.kept_unsure = True
+            return
+        taken = sent.take(AsrPartial, lambda to, partial: to == speaker.own and partial.job_id == job.id)
+        if taken is None:
+            return
+        before = speaker.partial_job
+        if before is not None and before[0] == job.index and before[1] != job.id:
+            what = f"{speaker.name} heard what the ASR makes of one utterance from two of its jobs"
+            self._findings.add("reply", "reply", sent.now, what, job=job, recipients=(speaker.name,))
+        speaker.partial_job = (job.index, job.id)
+
+    def result(self, sent: Sent, node: Node, message: JobResult) -> None:
+        """A node answered."""
+        job = self._mirror.find(message.job_id)
+        if job is None:
+            self._accounts.uncount("unknown")
+            return
+        sent.about = job
+        earlier = self._earlier(job, node, message.attempt_id)
+        running = earlier is None and self._is_running(job, node, message.attempt_id)
+        if earlier is None and not running:
+            self._accounts.uncount("not_given")
+            return
+        open_ended = job.end == LIVING and job.answered_at == NONE
+        retried = running and not message.success and open_ended
+        if earlier is not None:
+            self._free(earlier)
+        else:
+            self._answer_running(job, node, remember=retried)
+        if not open_ended or (earlier is not None and not message.success):
+            self._accounts.uncount("late")
+            self._mirror.settle(job)
+        elif message.success:
+            self._answered(sent, job, node, message, earlier)
+        else:
+            self._failed(sent, job, message)
+
+    def _answered(self, sent: Sent, job: Job, node: Node, message: JobResult, earlier: Attempt | None) -> None:
+        job.answered_at = sent.now
+        job.by = earlier
+        self._mirror.unqueue(job)
+        self._tokens.answered(job, message, node.name, sent.now)
+        self._notices.moot(sent, job)
+        self._mirror.settle(job)
+        self._order.comes(sent, job, message)
+
+    def _failed(self, sent: Sent, job: Job, message: JobResult) -> None:
+        code = None if message.error is None else message.error.code
+        if code in RETRIED and job.attempt < self._attempts_max:
+            self._placing.place(sent, job)
+        else:
+            job.answered_at = sent.now
+            self._ending.fail(sent, job, JobEnd.FAILED, code)
+
+    def _is_running(self, job: Job, node: Node, attempt: int | None) -> bool:
+        return job.running and job.node is node and (attempt is None or attempt == job.attempt)
+
+    def _earlier(self, job: Job, node: Node, number: int | None) -> Attempt | None:
+        given = [
+            attempt
+            for attempt in job.earlier or ()
+            if attempt.node is node and (number is None or attempt.number == number)
+        ]
+        # Without a number it is the one that is still out; a node answers the older one first.
+        out = [attempt for attempt in given if attempt.overdue != NONE]
+        if out:
+            return out[0]
+        if number is None and self._is_running(job, node, None):
+            return None
+        return given[0] if given else None
+
+    def _answer_running(self, job: Job, node: Node, *, remember: bool) -> None:
+        if remember:
+            self._placing.set_aside(job, NONE)
+        else:
+            job.running = False
+            del self._mirror.running[job.id]
+        self._fleet.loaded(node, -1)
+
+    def _free(self, attempt: Attempt) -> None:
+        if attempt.overdue != NONE:
+            del self._mirror.overdue[attempt.overdue]
+            attempt.overdue = NONE
+            if attempt.node is not None:
+                self._fleet.loaded(attempt.node, -1)
+
+    # --- not answered
+
+    def timed_out(self, sent: Sent, job: Job, due: int) -> None:
+        """The running attempt's time ran out."""
+        number = self._mirror.serial()
+        attempt = self._placing.set_aside(job, number)
+        abandoned_at = due + self._abandon_after
+        self._mirror.overdue[number] = (abandoned_at, attempt)
+        self._mirror.hasten(abandoned_at)
+        self._mirror.settle(job)
+        self._notices.timed_out(sent, attempt)
+        if job.end != LIVING or job.answered_at != NONE:
+            return
+        if job.attempt < self._attempts_max:
+            self._placing.place(sent, job)
+        else:
+            self._ending.fail(sent, job, JobEnd.EXPIRED, ErrorCode.JOB_TIMEOUT)
+
+    def abandoned(self, attempt: Attempt) -> None:
+        """The attempt has been overdue for so long that its slot is taken back."""
+        self._free(attempt)
+        self._mirror.settle(attempt.job)
+
+    def lost(self, sent: Sent, nodes: list[Node]) -> None:
+        """These nodes have gone offline together: what they were doing is over before any of it is tried again."""
+        lost: dict[Node, list[Job]] = {node: [] for node in nodes}
+        for _, attempt in list(self._mirror.overdue.values()):
+            if attempt.node in lost:
+                self.abandoned(attempt)
+        for job in self._mirror.running.values():
+            if job.node in lost:
+                lost[job.node].append(job)
+        for node, jobs in lost.items():
+            self._fleet.loaded(node, -node.load)
+            for job in jobs:
+                self._placing.set_aside(job, NONE)
+        for jobs in lost.values():
+            for job in jobs:
+                self._try_again(sent, job)
+
+    def _try_again(self, sent: Sent, job: Job) -> None:
+        if job.end != LIVING or job.answered_at != NONE:
+            self._mirror.settle(job)
+        elif job.attempt < self._attempts_max:
+            self._placing.place(sent, job)
+        else:
+            self._ending.fail(sent, job, JobEnd.FAILED, ErrorCode.NODE_UNAVAILABLE)

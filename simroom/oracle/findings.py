@@ -1,0 +1,121 @@
+"""The findings: every violation is counted, the first ones are kept, and every judgement is counted too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simroom.oracle.verdict import INVARIANTS, Violation
+
+if TYPE_CHECKING:
+    from simroom.oracle.mirror import Job, Room
+
+KINDS: Final = (
+    "missing",
+    "extra",
+    "duplicate",
+    "out_of_order",
+    "leaked",
+    "wrong_node",
+    "accounts",
+    "payload",
+    "reply",
+)
+
+
+class Findings:
+    """What has been judged so far and what was found wrong.
+
+    Args:
+        kept_max: Violations kept in full.
+
+    Attributes:
+        results: Results whose recipients, copies and payload were judged.
+        room_results: Those of them that came from a room.
+        turns: Results whose turn was judged.
+        placed_alone: Placings judged for speakers outside rooms; likewise ``placed_in_room``.
+        ends: Ends of jobs judged.
+        replies: Answers to requests judged.
+        arrivals: Arrivals at clients judged.
+        awaited: Results sent to one recipient whose arrival, or lack of it, was judged.
+    """
+
+    def __init__(self, kept_max: int) -> None:
+        self._kept_max = kept_max
+        self.violations: list[Violation] = []
+        self.counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self.results = 0
+        self.room_results = 0
+        self.turns = 0
+        self.placed_alone = 0
+        self.placed_in_room = 0
+        self.ends = 0
+        self.replies = 0
+        self.arrivals = 0
+        self.awaited = 0
+
+    def add(
+        self,
+        invariant: str,
+        kind: str,
+        at: int,
+        what: str,
+        *,
+        job: Job | None = None,
+        room: Room | None = None,
+        speaker: str | None = None,
+        utterance_index: int | None = None,
+        language: str | None = None,
+        recipients: tuple[str, ...] = (),
+        job_id: str | None = None,
+        node: str | None = None,
+    ) -> None:
+        """Count a violation, and keep it if it is among the first; ``job`` gives what is not said otherwise."""
+        self.counts[kind] += 1
+        if len(self.violations) >= self._kept_max:
+            return
+        if job is not None:
+            lane = job.lane
+            room = room or lane.room
+            speaker = speaker or lane.speaker.name
+            utterance_index = job.index if utterance_index is None else utterance_index
+            language = language or lane.tgt
+            job_id = job_id or job.id or None
+            node = node or (job.node.name if job.node is not None else None)
+        self.violations.append(
+            Violation(
+                invariant,
+                at,
+                what,
+                kind,
+                room=room.name if room is not None else None,
+                speaker=speaker,
+                utterance_index=utterance_index,
+                language=language,
+                recipients=recipients,
+                job_id=job_id,
+                node=node,
+            )
+        )
+
+    def judgements(self, *, ordered: bool) -> dict[str, int]:
+        """How often each invariant was judged, by its key.
+
+        Args:
+            ordered: Whether the settings ask for any order.
+        """
+        both_modes = self.placed_alone > 0 and self.placed_in_room > 0
+        placed = self.placed_alone + self.placed_in_room
+        judged = {
+            "I1": self.results,
+            "I2": self.results,
+            "I3": self.turns if ordered else 0,
+            "I4": placed,
+            "I5": placed if both_modes else 0,
+            "I6": self.ends,
+            "I7": self.room_results,
+            "token": self.results,
+            "reply": self.replies,
+            "may": self.arrivals,
+            "must": self.awaited,
+        }
+        return {invariant: judged[invariant] for invariant in INVARIANTS}

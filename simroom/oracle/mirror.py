@@ -1,0 +1,513 @@
+"""The mirror: who is where and what is under way, as it follows from the messages alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from simroom.oracle.findings import Findings
+from simroom.oracle.fleet import Fleet, Node, Profile
+from simroom.oracle.ledger import NONE, Ledger
+from simroom.oracle.payload import SEPARATOR
+from simroom.oracle.tags import Tags
+from simroom.scheduler.messages import Features, JobResult
+from simroom.scheduler.settings import Settings
+
+Audience = tuple[tuple[int, ...], tuple["Session", ...]]
+"""Who gets a result: connections in order of joining, and the detached sessions it is kept for."""
+
+NOBODY: Final[Audience] = ((), ())
+
+LIVING: Final = -1
+"""``Job.end`` of a job that has not ended."""
+
+LANES_MAX: Final = 32
+"""Lanes of a session or, beyond what its members need, of a room, before those that are idle are dropped."""
+
+OWED_MAX: Final = 1_000
+"""Results found missing that are remembered, so that one sent after all is not taken for something else."""
+
+
+class Link:
+    """A connection with nobody known behind it: not yet, or not any more.
+
+    Attributes:
+        state: ``fresh``: nobody has said who it is; ``closed``: its session has ended; ``stale``: its session or
+            node has another connection by now.
+    """
+
+    __slots__ = ("kind", "name", "state")
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.state: Literal["fresh", "closed", "stale"] = "fresh"
+
+
+class Lane:
+    """What keeps its order: one speaker, one room or none, one target language.
+
+    Attributes:
+        room: None: outside rooms.
+        suffix: What a correct payload has after the token of the speech.
+        living: The jobs that stand in order, oldest first.
+        passed: Jobs whose turn was given up and that live on.
+        orphan: Its speaker has left the room, so it goes when its jobs have.
+    """
+
+    __slots__ = ("living", "orphan", "passed", "room", "speaker", "suffix", "tgt", "tgt_number")
+
+    def __init__(self, speaker: Session, room: Room | None, tgt: str, tgt_number: int) -> None:
+        self.speaker = speaker
+        self.room = room
+        self.tgt = tgt
+        self.tgt_number = tgt_number
+        self.suffix = SEPARATOR + tgt
+        self.living: list[Job] = []
+        self.passed: list[Job] = []
+        self.orphan = False
+
+
+class Room:
+    """A room.
+
+    Attributes:
+        members: In order of joining.
+        wanted: How many members prefer each language.
+        heard: Who gets a result in a language, as far as it has been asked since anything changed.
+        lanes: By speaker and language.
+        sticky: The node placed on last for the room.
+    """
+
+    __slots__ = (
+        "code",
+        "heard",
+        "lanes",
+        "last_speaking_at",
+        "living",
+        "members",
+        "name",
+        "room_id",
+        "sticky",
+        "wanted",
+    )
+
+    def __init__(self, room_id: str, code: str, name: str, now: int) -> None:
+        self.room_id = room_id
+        self.code = code
+        self.name = name
+        self.living = True
+        self.last_speaking_at = now
+        self.members: dict[Session, None] = {}
+        self.wanted: dict[str, int] = {}
+        self.heard: dict[str, Audience] = {}
+        self.lanes: dict[tuple[Session, str], Lane] = {}
+        self.sticky: Node | None = None
+
+
+class Membership(Struct, frozen=True, eq=False):
+    """A time for which a session was in a room with one language; ``until`` None: it still is."""
+
+    room: Room
+    lang: str | None
+    until: int
+
+
+class Kept(Struct, frozen=True, eq=False, gc=False):
+    """One message kept for a detached session.
+
+    Attributes:
+        kind: Its type.
+        job: What it is about; None: about no job.
+        text: Payload of a result, error code of an event, else whatever tells it from others.
+    """
+
+    kind: type
+    job: Job | None
+    text: str
+
+
+class Session:
+    """A session, from its acknowledgement until it ends.
+
+    Attributes:
+        connection: ``NONE`` while it is detached and after it has ended.
+        own: Its connection as a tuple of addressees; empty where there is none.
+        lang: ``preferred_lang`` in its room; None: none.
+        wishes: Whose untranslated voice it wants, by session id.
+        detached: How often it was detached; tells an old deadline from a new one.
+        kept_unsure: Something may have been kept that the rules leave open.
+        past: Its latest memberships that are over, a few.
+        lanes: Those outside rooms, by language.
+        plan: The jobs that its next utterance makes, if nothing changes and it is in the usual form; None: to be
+            worked out.
+        plan_src: Source as the message says it, for which ``plan`` holds; likewise ``plan_tgt``.
+        plan_from: Canonical source of ``plan``.
+    """
+
+    __slots__ = (
+        "auto_langs",
+        "connection",
+        "detached",
+        "display_name",
+        "ended",
+        "features",
+        "kept",
+        "kept_unsure",
+        "lanes",
+        "lang",
+        "last_index",
+        "name",
+        "number",
+        "own",
+        "paired",
+        "partial_job",
+        "past",
+        "pieces",
+        "plan",
+        "plan_from",
+        "plan_src",
+        "plan_tgt",
+        "room",
+        "session_id",
+        "src",
+        "sticky",
+        "tgt",
+        "token",
+        "wishes",
+    )
+
+    def __init__(self, session_id: str, name: str, number: int, connection: int) -> None:
+        self.session_id = session_id
+        self.name = name
+        self.number = number
+        self.connection = connection
+        self.own: tuple[int, ...] = (connection,)
+        self.ended = False
+        self.src = ""
+        self.tgt = ""
+        self.features: Features | None = None
+        self.auto_langs: tuple[str, ...] | None = None
+        self.paired: str | None = None
+        self.token: str | None = None
+        self.room: Room | None = None
+        self.lang: str | None = None
+        self.display_name: str | None = None
+        self.wishes: dict[str, bool] = {}
+        self.last_index = NONE
+        self.pieces = 0
+        self.partial_job: tuple[int, str] | None = None
+        self.detached = 0
+        self.kept: deque[Kept] = deque()
+        self.kept_unsure = False
+        self.past: deque[Membership] = deque(maxlen=4)
+        self.lanes: dict[str, Lane] = {}
+        self.sticky: Node | None = None
+        self.plan: tuple[tuple[Lane, Profile], ...] | None = None
+        self.plan_src = ""
+        self.plan_tgt = ""
+        self.plan_from = ""
+
+
+class Attempt(Struct, eq=False, gc=False):
+    """An attempt that is no longer the running one of its job.
+
+    Attributes:
+        node: None: it was given to no node that is known.
+        overdue: Where its time ran out and it still holds its slot: its number among those; else ``NONE``.
+        told: Its node was told that it is moot.
+    """
+
+    job: Job
+    node: Node | None
+    number: int
+    dispatched_at: int
+    overdue: int = NONE
+    told: bool = False
+
+
+class Job(Struct, eq=False, gc=False):
+    """A job, from its making until its end, and on while a slot or an arrival is still to be heard of.
+
+    ``node``, ``attempt``, ``dispatched_at`` and ``told`` are the last attempt's.
+
+    Attributes:
+        row: Ledger row of the utterance.
+        id: Empty while the scheduler has not named it.
+        running: Whether the last attempt is waiting for its answer.
+        earlier: Attempts that are over or overdue; None: none.
+        result: What it was answered with, while that is held.
+        by: The attempt that was answered, where it is not the last; None: the last.
+        passed: Its turn was given up.
+        snapshot: Who matched when it was made, where the settings ask for it.
+        end: A ``JobEnd``, or ``LIVING``.
+        ledger_row: Its own row, once it has ended.
+        payload: What was sent to the recipients.
+        sent_to: Connections it was sent to, in order; ``seen`` has a bit for each at which it has arrived.
+    """
+
+    lane: Lane
+    index: int
+    audio: str
+    row: int
+    profile: Profile
+    made_at: int
+    id: str = ""
+    node: Node | None = None
+    attempt: int = 0
+    dispatched_at: int = NONE
+    running: bool = False
+    told: bool = False
+    earlier: list[Attempt] | None = None
+    result: JobResult | None = None
+    answered_at: int = NONE
+    by: Attempt | None = None
+    passed: bool = False
+    snapshot: tuple[Session, ...] | None = None
+    waiting_at: int = NONE
+    waiting_number: int = NONE
+    end: int = LIVING
+    ledger_row: int = NONE
+    payload: str = ""
+    sent_to: tuple[int, ...] = ()
+    seen: int = 0
+
+    @property
+    def overdue(self) -> bool:
+        """Whether an attempt whose time ran out still holds its slot."""
+        return self.earlier is not None and any(attempt.overdue != NONE for attempt in self.earlier)
+
+
+class Mirror:
+    """All that the oracle knows of the present.
+
+    Attributes:
+        peers: Who is behind each open connection.
+        sessions: Living sessions by id.
+        rooms: Living rooms by id, in order of creation.
+        codes: Living rooms by code.
+        running: Jobs with a running attempt by id, in order of dispatch, ended ones included.
+        aside: Other jobs by id that live, or that have ended and still hold a slot.
+        overdue: Attempts whose time ran out and that hold a slot, by a number, in order of their time-outs.
+        waiting: Jobs without a node by a number, oldest first; ``waiting_for`` has them by profile.
+        holds: ``(due, job)`` in order.
+        graces: ``(due, session, detached)`` in order.
+        warm_ups: ``(due, node, life)`` in order.
+        owed: Jobs whose result should have been sent and was not, by id.
+        due: Nothing is due before this instant; it may be earlier than needed.
+        sent_rows: Ledger rows of the results sent in the last call.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, findings: Findings) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.findings = findings
+        self.tags = Tags(primary=settings.language_match == "primary")
+        self.fleet = Fleet(settings, self.tags)
+        self.peers: dict[int, Session | Node | Link] = {}
+        self.sessions: dict[str, Session] = {}
+        self.rooms: dict[str, Room] = {}
+        self.codes: dict[str, Room] = {}
+        self.running: dict[str, Job] = {}
+        self.aside: dict[str, Job] = {}
+        self.overdue: dict[int, tuple[int, Attempt]] = {}
+        self.waiting: dict[int, Job] = {}
+        self.waiting_for: dict[Profile, dict[int, Job]] = {}
+        self.holds: deque[tuple[int, Job]] = deque()
+        self.graces: deque[tuple[int, Session, int]] = deque()
+        self.warm_ups: deque[tuple[int, Node, int]] = deque()
+        self.owed: dict[str, Job] = {}
+        self.due = 0
+        self.sent_rows: list[int] = []
+        self._serial = 0
+
+    def serial(self) -> int:
+        """A number above every earlier one."""
+        self._serial += 1
+        return self._serial
+
+    def hasten(self, due: int) -> None:
+        """Something new is due at ``due``."""
+        self.due = min(self.due, due)
+
+    def find(self, job_id: str) -> Job | None:
+        """The job with this id, if anything of it is still under way."""
+        return self.running.get(job_id) or self.aside.get(job_id)
+
+    def name(self, connection: int) -> str:
+        """A name for whoever is behind a connection."""
+        peer = self.peers.get(connection)
+        return f"connection {connection}" if peer is None else peer.name
+
+    def names(self, connections: tuple[int, ...]) -> tuple[str, ...]:
+        """Names for whoever is behind these connections, in order."""
+        return tuple(self.name(connection) for connection in connections)
+
+    # --- rooms
+
+    def enter(self, session: Session, room: Room, lang: str | None, display_name: str | None) -> None:
+        """The session becomes the room's youngest member."""
+        session.room = room
+        session.lang = lang
+        session.display_name = display_name
+        session.wishes = {}
+        room.members[session] = None
+        self._want(room, lang, 1)
+        for lane in room.lanes.values():
+            if lane.speaker is session:
+                lane.orphan = False
+        self.stir(room)
+
+    def leave(self, session: Session, now: int) -> None:
+        """The session is no longer a member of its room."""
+        room = session.room
+        if room is None:
+            return
+        session.past.append(Membership(room, session.lang, now))
+        self._want(room, session.lang, -1)
+        del room.members[session]
+        for lane in [lane for lane in room.lanes.values() if lane.speaker is session]:
+            lane.orphan = True
+            self.tidy(lane)
+        session.room = None
+        session.lang = None
+        session.plan = None
+        self.stir(room)
+
+    def prefer(self, session: Session, lang: str | None, now: int) -> None:
+        """A member has another language from now on."""
+        room = session.room
+        if room is None:
+            return
+        session.past.append(Membership(room, session.lang, now))
+        self._want(room, session.lang, -1)
+        session.lang = lang
+        self._want(room, lang, 1)
+        self.stir(room)
+
+    def close_room(self, room: Room, now: int) -> None:
+        """The room is gone; its jobs must have been ended."""
+        for member in list(room.members):
+            self.leave(member, now)
+        room.living = False
+        del self.rooms[room.room_id]
+        if self.codes.get(room.code) is room:
+            del self.codes[room.code]
+        room.lanes.clear()
+
+    def stir(self, room: Room) -> None:
+        """Who hears what in the room has to be worked out anew."""
+        room.heard.clear()
+        for member in room.members:
+            member.plan = None
+
+    @staticmethod
+    def _want(room: Room, lang: str | None, change: int) -> None:
+        if lang is not None:
+            count = room.wanted.get(lang, 0) + change
+            if count:
+                room.wanted[lang] = count
+            else:
+                del room.wanted[lang]
+
+    # --- connections of sessions
+
+    def detach(self, session: Session) -> None:
+        """The session's connection has ended, the session has not."""
+        session.connection = NONE
+        session.own = ()
+        session.detached += 1
+        if session.room is not None:
+            session.room.heard.clear()
+
+    def attach(self, session: Session, connection: int) -> None:
+        """The session goes on over this connection."""
+        old = self.peers.get(session.connection)
+        if old is session:
+            link = Link("session", session.name)
+            link.state = "stale"
+            self.peers[session.connection] = link
+        self.peers[connection] = session
+        session.connection = connection
+        session.own = (connection,)
+        session.detached += 1
+        if session.room is not None:
+            session.room.heard.clear()
+
+    def keep(self, session: Session, kept: Kept) -> None:
+        """Something was sent to a detached session."""
+        session.kept.append(kept)
+        if len(session.kept) > self.settings.kept_count_max:
+            session.kept.popleft()
+
+    def forget_session(self, session: Session) -> None:
+        """The session has ended; it must have left its room."""
+        session.ended = True
+        session.connection = NONE
+        session.own = ()
+        session.kept.clear()
+        session.past.clear()
+        session.plan = None
+        session.lanes.clear()
+        self.sessions.pop(session.session_id, None)
+
+    # --- jobs
+
+    def lane(self, speaker: Session, room: Room | None, tgt: str) -> Lane:
+        """The lane of this key."""
+        if room is None:
+            lane = speaker.lanes.get(tgt)
+            if lane is None:
+                if len(speaker.lanes) >= LANES_MAX:
+                    speaker.lanes = {tag: lane for tag, lane in speaker.lanes.items() if lane.living or lane.passed}
+                    speaker.plan = None
+                lane = speaker.lanes[tgt] = Lane(speaker, None, tgt, self.ledger.languages.number(tgt))
+            return lane
+        lane = room.lanes.get((speaker, tgt))
+        if lane is None:
+            if len(room.lanes) >= LANES_MAX + 2 * len(room.members) * len(room.wanted):
+                room.lanes = {key: lane for key, lane in room.lanes.items() if lane.living or lane.passed}
+                self.stir(room)
+            lane = room.lanes[speaker, tgt] = Lane(speaker, room, tgt, self.ledger.languages.number(tgt))
+        return lane
+
+    def tidy(self, lane: Lane) -> None:
+        """Drop a lane that nobody speaks in any more."""
+        if lane.orphan and lane.room is not None and not lane.living and not lane.passed:
+            lane.room.lanes.pop((lane.speaker, lane.tgt), None)
+
+    def queue(self, job: Job, now: int) -> None:
+        """The job waits for a node from now on."""
+        job.waiting_at = now
+        job.waiting_number = number = self.serial()
+        self.waiting[number] = job
+        self.waiting_for.setdefault(job.profile, {})[number] = job
+        self.settle(job)
+        self.hasten(now + self.settings.waiting_time_max)
+
+    def unqueue(self, job: Job) -> None:
+        """The job waits no longer, if it did."""
+        if job.waiting_number != NONE:
+            del self.waiting[job.waiting_number]
+            same = self.waiting_for[job.profile]
+            del same[job.waiting_number]
+            if not same:
+                del self.waiting_for[job.profile]
+            job.waiting_number = NONE
+
+    def settle(self, job: Job) -> None:
+        """Keep the job findable as long as it must be, and no longer."""
+        if job.running or not job.id:
+            self.aside.pop(job.id, None)
+        elif job.end == LIVING or job.overdue:
+            self.aside[job.id] = job
+        else:
+            self.aside.pop(job.id, None)
+
+    def owe(self, job: Job) -> None:
+        """The job's result should have been sent and was not."""
+        self.owed[job.id] = job
+        if len(self.owed) > OWED_MAX:
+            del self.owed[next(iter(self.owed))]

@@ -1,0 +1,55 @@
+"""Payload identity: what is sent to a node, comes from it and goes to the recipients is that job's, by its token."""
+
+from __future__ import annotations
+
+from simroom.oracle.mirror import Job, Mirror
+from simroom.oracle.payload import translated
+from simroom.scheduler.messages import JobAssign, JobResult, TranslationResult
+
+
+class Tokens:
+    """The judge of tokens."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._findings = mirror.findings
+
+    def assigned(self, job: Job, message: JobAssign, src: str, now: int) -> None:
+        """Judge what a node was given."""
+        lane = job.lane
+        wrong = None
+        if message.audio != job.audio:
+            wrong = "the audio of another utterance"
+        elif message.session_id != lane.speaker.session_id or message.utterance_index != job.index:
+            wrong = "the name of another utterance"
+        elif message.tgt_lang != lane.tgt:
+            wrong = f"target language {message.tgt_lang} instead of {lane.tgt}"
+        elif src and message.src_lang != src:
+            wrong = f"source language {message.src_lang} instead of {src}"
+        if wrong is not None:
+            self._findings.add("token", "payload", now, f"the node was given {wrong}", job=job)
+
+    def answered(self, job: Job, message: JobResult, node: str, now: int) -> None:
+        """Judge what a node answered; a wrong one is the node's fault."""
+        payload = message.tts_audio
+        if payload == translated(job.audio, job.lane.tgt):
+            return
+        if not payload:
+            what = f"node {node} answered with nothing"
+        elif payload.startswith(job.audio):
+            what = f"node {node} answered in another language"
+        else:
+            what = f"node {node} answered with the payload of another utterance"
+        self._findings.add("token", "payload", now, what, job=job, node=node)
+
+    def sent(self, job: Job, message: TranslationResult, payload: str, now: int) -> None:
+        """Judge what went to the recipients against what came from the node."""
+        lane = job.lane
+        if message.tts_audio != payload:
+            what = "the recipients were sent another payload than the node answered"
+        elif message.session_id != lane.speaker.session_id or message.utterance_index != job.index:
+            what = "the result names another utterance"
+        elif message.tgt_lang != lane.tgt:
+            what = f"the result says language {message.tgt_lang} instead of {lane.tgt}"
+        else:
+            return
+        self._findings.add("token", "payload", now, what, job=job)
