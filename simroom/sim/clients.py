@@ -1,0 +1,376 @@
+"""Simulated clients: people with a microphone who connect, enter rooms, speak, drop out and come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from msgspec import Struct
+
+from simroom.oracle.ledger import NONE, Ledger
+from simroom.oracle.payload import speech
+from simroom.scheduler.messages import (
+    Error,
+    ErrorCode,
+    Features,
+    Outgoing,
+    Resume,
+    RoomCreate,
+    RoomCreateAck,
+    RoomError,
+    RoomExpired,
+    RoomJoin,
+    RoomLanguage,
+    RoomLeave,
+    RoomMembers,
+    SessionClose,
+    SessionCloseAck,
+    SessionInit,
+    SessionInitAck,
+    Utterance,
+)
+from simroom.scheduler.port import PeerKind
+from simroom.sim.network import Way
+from simroom.sim.port import Port
+from simroom.workload.streams import mix
+
+CLIENT_VERSION: str = "simroom"
+
+
+class Person(Struct, frozen=True):
+    """Who sits behind a client.
+
+    Attributes:
+        src_lang: Language of the speech, as the scenario writes it.
+        tgt_lang: Target where the room does not decide.
+        preferred_lang: None: none.
+    """
+
+    src_lang: str
+    tgt_lang: str
+    preferred_lang: str | None = None
+    display_name: str | None = None
+    features: Features | None = None
+    auto_langs: tuple[str, ...] | None = None
+    pairing_code: str | None = None
+
+
+class SimRoom:
+    """A room as its people know it: by the code that they tell each other.
+
+    Attributes:
+        number: Its number in the ledger.
+        code: None while nobody has opened it.
+        opener: The client that is about to open it; None: nobody is.
+        present_count: Clients that know themselves to be in it.
+        on_presence: Called with a client as it enters or leaves; the room's talk follows it.
+    """
+
+    def __init__(self, name: str, number: int) -> None:
+        self.name = name
+        self.number = number
+        self.code: str | None = None
+        self.opener: Client | None = None
+        self.waiting: list[Client] = []
+        self.present_count = 0
+        self.on_presence: Callable[[Client], None] | None = None
+
+    def opened(self, code: str) -> None:
+        """The code is known: everybody who waited for it enters."""
+        self.code = code
+        self.opener = None
+        waiting, self.waiting = self.waiting, []
+        for client in waiting:
+            client.enter()
+
+    def opener_lost(self) -> None:
+        """Whoever was about to open the room cannot: the next one does."""
+        self.opener = None
+        waiting, self.waiting = self.waiting, []
+        for client in waiting:
+            client.enter()
+
+    def code_lost(self, code: str) -> None:
+        """The code leads nowhere any more."""
+        if self.code == code:
+            self.code = None
+
+
+class Client:
+    """One session's far end."""
+
+    kind: ClassVar[PeerKind] = "session"
+
+    __slots__ = (
+        "_key",
+        "_ledger",
+        "_port",
+        "_secret",
+        "_spoken_count",
+        "_src_number",
+        "_token",
+        "awaits_members",
+        "closing",
+        "connection",
+        "down",
+        "in_room",
+        "name",
+        "next_index",
+        "number",
+        "person",
+        "preferred_lang",
+        "resumable",
+        "resuming",
+        "room",
+        "session_id",
+        "steady",
+        "unspoken_count",
+        "up",
+        "wants_in",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        person: Person,
+        room: SimRoom | None,
+        port: Port,
+        ledger: Ledger,
+        key: int,
+        secret: int,
+        *,
+        steady: bool,
+        resumable: bool,
+    ) -> None:
+        """Make a client that is not connected yet.
+
+        Args:
+            name: The scenario's name for it, such as ``standup-3/m2``.
+            person: Who speaks.
+            room: The room it belongs to; None: outside rooms.
+            port: Where the scheduler is.
+            ledger: Where its utterances are noted.
+            key: Everything drawn about it is made from these 64 bits.
+            secret: Goes into the tokens of its payloads.
+            steady: Nothing in the scenario takes its connection away.
+            resumable: The scheduler grants a grace, so coming back means resuming.
+        """
+        self.name = name
+        self.number = ledger.sessions.number(name)
+        self.person = person
+        self.preferred_lang = person.preferred_lang
+        self.room = room
+        self.steady = steady
+        self.resumable = resumable
+        self.up = Way(mix(key, 1))
+        self.down = Way(mix(key, 2))
+        self.connection: int | None = None
+        self.session_id: str | None = None
+        self.in_room = False
+        self.wants_in = room is not None
+        self.awaits_members = False
+        self.resuming = False
+        self.closing = False
+        self.next_index = 0
+        self.unspoken_count = 0
+        self._token: str | None = None
+        self._spoken_count = 0  # a new session begins to count anew, its payloads must not
+        self._port = port
+        self._ledger = ledger
+        self._key = mix(key, 3)
+        self._secret = secret
+        self._src_number = ledger.languages.number(person.src_lang)
+
+    # --- what the person does
+
+    def connect(self) -> None:
+        """Open a connection and say who is there: as before where that can be resumed, else anew."""
+        if self.connection is not None or self.closing:
+            return
+        self.connection = self._port.open(self)
+        if self.resumable and self.session_id is not None and self._token is not None:
+            self.resuming = True
+            self._init(Resume(self.session_id, self._token))
+        else:
+            self._init(None)
+
+    def drop(self) -> None:
+        """Lose the connection without a word."""
+        if self.connection is None:
+            return
+        self._port.close(self, self.connection)
+        self.connection = None
+        self.resuming = False
+        if self.room is not None and self.room.opener is self:
+            self.room.opener_lost()
+        self._no_longer_waiting()
+        if not self.resumable:
+            self._forget_session()
+
+    def close(self) -> None:
+        """End the session in good order."""
+        self.closing = True
+        if self.connection is not None and self.session_id is not None:
+            self._send(SessionClose(self.session_id, "done"))
+            self._out()
+
+    def leave(self) -> None:
+        """Leave the room and keep the session."""
+        self.wants_in = False
+        self._no_longer_waiting()
+        if self.connection is not None and self.room is not None and self.room.code is not None and self.in_room:
+            self._send(RoomLeave(self.room.code))
+            self._out()
+
+    def come_back(self) -> None:
+        """Want to be in the room again."""
+        self.wants_in = self.room is not None
+        self.enter()
+
+    def enter(self) -> None:
+        """Enter the room, open it, or wait for the one who does."""
+        room = self.room
+        if room is None or not self.wants_in or self.in_room or self.awaits_members or not self.online or self.closing:
+            return
+        if room.code is not None:
+            self.awaits_members = True
+            self._send(RoomJoin(room.code, self.person.display_name, self.preferred_lang))
+        elif room.opener is None:
+            room.opener = self
+            self.awaits_members = True
+            self._send(RoomCreate(0, self.person.display_name, self.preferred_lang))
+        elif self not in room.waiting:
+            room.waiting.append(self)
+
+    def change_language(self, preferred_lang: str | None) -> None:
+        """Prefer another language from now on."""
+        self.preferred_lang = preferred_lang
+        if self.online and self.in_room and self.room is not None and self.room.code is not None:
+            self._send(RoomLanguage(self.room.code, preferred_lang))
+
+    def speak(self, started_at: int, ended_at: int) -> None:
+        """Finish an utterance; without a session nobody hears it."""
+        connection = self.connection
+        session_id = self.session_id
+        if connection is None or session_id is None or self.resuming or self.closing:
+            self.unspoken_count += 1
+            return
+        index = self.next_index
+        self.next_index = index + 1
+        room = self.room
+        room_number = room.number if self.in_room and room is not None and room.present_count > 1 else NONE
+        row = self._ledger.utterance(self.number, room_number, index, self._src_number, started_at, ended_at)
+        key = mix(self._key, self._spoken_count)
+        self._spoken_count += 1
+        person = self.person
+        audio = speech(f"{key ^ self._secret:016x}", row, ended_at - started_at, key)
+        self._port.speak(
+            self,
+            connection,
+            Utterance(session_id, index, False, person.src_lang, person.tgt_lang, audio, "pcm16", 16_000),
+        )
+
+    # --- what the client hears
+
+    @property
+    def online(self) -> bool:
+        """Whether it has a session over a living connection."""
+        return self.connection is not None and self.session_id is not None and not self.resuming
+
+    def deliver(self, message: Outgoing) -> None:
+        """Act on what has arrived. Results need nothing done: they are in the ledger."""
+        match message:
+            case SessionInitAck():
+                self._acknowledged(message)
+            case RoomCreateAck():
+                if self.room is not None:
+                    self.room.opened(message.room_code)
+            case RoomMembers():
+                if self.awaits_members:
+                    self.awaits_members = False
+                    self._in()
+            case RoomError():
+                self._refused(message)
+            case RoomExpired():
+                if self.room is not None:
+                    self.room.code_lost(message.room_code)
+                self._out()
+            case Error(code=ErrorCode.INVALID_SESSION) if self.resuming:
+                self.resuming = False
+                self._forget_session()
+                self._init(None)
+            case SessionCloseAck():
+                if self.connection is not None:
+                    self._port.close(self, self.connection)
+                self.connection = None
+                self._forget_session()
+            case _:
+                pass
+
+    def _acknowledged(self, message: SessionInitAck) -> None:
+        resumed = self.resuming
+        self.resuming = False
+        self.session_id = message.session_id
+        self._token = message.resume_token
+        if not resumed:
+            self.next_index = 0
+        self.enter()
+
+    def _refused(self, message: RoomError) -> None:
+        room = self.room
+        if not self.awaits_members or room is None:
+            return
+        self.awaits_members = False
+        if message.code == ErrorCode.ROOM_NOT_FOUND:
+            if room.code is not None:
+                room.code_lost(room.code)
+            self.enter()
+        elif room.opener is self:
+            room.opener_lost()
+
+    # --- its own state
+
+    def _init(self, resume: Resume | None) -> None:
+        person = self.person
+        self._send(
+            SessionInit(
+                CLIENT_VERSION,
+                "sim",
+                person.src_lang,
+                person.tgt_lang,
+                features=person.features,
+                pairing_code=person.pairing_code,
+                auto_langs=person.auto_langs,
+                resume=resume,
+            )
+        )
+
+    def _send(self, message: SessionInit | SessionClose | RoomCreate | RoomJoin | RoomLeave | RoomLanguage) -> None:
+        assert self.connection is not None
+        self._port.send(self, self.connection, message)
+
+    def _in(self) -> None:
+        self.in_room = True
+        if self.room is not None:
+            self.room.present_count += 1
+            if self.room.on_presence is not None:
+                self.room.on_presence(self)
+
+    def _out(self) -> None:
+        if not self.in_room:
+            return
+        self.in_room = False
+        if self.room is not None:
+            self.room.present_count -= 1
+            if self.room.on_presence is not None:
+                self.room.on_presence(self)
+
+    def _no_longer_waiting(self) -> None:
+        self.awaits_members = False
+        if self.room is not None and self in self.room.waiting:
+            self.room.waiting.remove(self)
+
+    def _forget_session(self) -> None:
+        self.session_id = None
+        self._token = None
+        self._out()

@@ -1,0 +1,291 @@
+"""The scheduler's port in virtual time: hands messages in, judges, carries messages out, wakes it when it asks.
+
+Every connection has one peer, a simulated client or node, and a number that is never used again.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from heapq import heappush
+from typing import Any, Final, Protocol
+
+from simroom.oracle.ledger import NONE, Ledger
+from simroom.oracle.oracle import Oracle
+from simroom.scheduler.messages import (
+    Addressed,
+    Incoming,
+    JobAssign,
+    Outgoing,
+    RoomMembers,
+    TranslationResult,
+    Utterance,
+)
+from simroom.scheduler.port import PeerKind, SchedulerPort
+from simroom.sim.engine import AFTER_MESSAGES, NORMAL, Engine
+from simroom.sim.network import INCREMENT, MASK, MULTIPLIER, Hop, Way
+from simroom.workload.distributions import TABLE_SHIFT
+
+_OPENED: Final = 0
+_CLOSED: Final = 1
+JOURNAL_MAX: Final = 2_000
+"""So many entries are judged together."""
+
+_Entry = tuple[Callable[[Any, Any, Any, Any], None], Any, Any, Any, Any]
+"""A call of the oracle that is still to be made, with its four arguments."""
+
+
+class Peer(Protocol):
+    """What is at the far end of a connection."""
+
+    name: str
+    number: int
+    """Its number in the ledger."""
+    connection: int | None
+    """Its connection as it sees it; None: it has none."""
+    up: Way
+    down: Way
+
+    @property
+    def kind(self) -> PeerKind:
+        """Which path it connects on."""
+        ...
+
+    @property
+    def steady(self) -> bool:
+        """Nothing in the scenario can take its connection away."""
+        ...
+
+    @property
+    def awaits_members(self) -> bool:
+        """It is entering a room and waits to be shown the members."""
+        ...
+
+    def deliver(self, message: Any) -> None:
+        """A message has arrived."""
+        ...
+
+
+class Port:
+    """Between the world and the scheduler.
+
+    What passes the port is entered in a journal, which the oracle judges some thousand entries at a time: the same
+    calls in the same order, only later, which keeps each side's code and data in the processor's caches.
+
+    A result for a steady client is noted as arrived when it is sent: nothing between then and its arrival can change
+    that it arrives or when, so it needs no entry of its own in the engine's queue.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        scheduler: SchedulerPort,
+        oracle: Oracle,
+        ledger: Ledger,
+        hops: dict[tuple[PeerKind, str], Hop],
+    ) -> None:
+        self._engine = engine
+        self._scheduler = scheduler
+        self._oracle = oracle
+        self._ledger = ledger
+        self._session_up = hops["session", "up"]
+        self._up: dict[PeerKind, Hop] = {"session": self._session_up, "node": hops["node", "up"]}
+        self._session_down = hops["session", "down"]
+        self._node_down = hops["node", "down"]
+        self._peers: dict[int, Any] = {}
+        self._numbers: list[int] = []
+        """Ledger number of the peer at each connection that there ever was."""
+        self._codes: dict[type, int] = {}
+        self._armed_at: int | None = None
+        self._journal: list[_Entry] = []
+        self.trace = array("q")
+        """Control messages as (instant, first connection, kind, how many); jobs and results are in the ledger."""
+        self._airborne = 0
+
+    # --- towards the scheduler
+
+    def open(self, peer: Peer) -> int:
+        """Open a connection for a peer; returns its number. The scheduler hears of it after the way up."""
+        connection = len(self._numbers)
+        self._numbers.append(peer.number)
+        self._oracle.named(connection, peer.name)
+        self._peers[connection] = peer
+        at = self._up[peer.kind].arrival(peer.up, self._engine.instant)
+        self._engine.call_at(at, self._opened, (connection, peer.kind))
+        return connection
+
+    def close(self, peer: Peer, connection: int) -> None:
+        """End a connection from the peer's side; what it sent before arrives before."""
+        at = self._up[peer.kind].arrival(peer.up, self._engine.instant)
+        self._engine.call_at(at, self._closed, connection)
+
+    def send(self, peer: Peer, connection: int, message: Incoming) -> None:
+        """Send a message to the scheduler."""
+        engine = self._engine
+        at = self._up[peer.kind].arrival(peer.up, engine.instant)
+        heappush(engine.queue, (at, NORMAL, engine.number(), None, self._received, (connection, message)))
+
+    def speak(self, peer: Peer, connection: int, message: Utterance) -> None:
+        """Send an utterance to the scheduler."""
+        self._airborne += 1
+        engine = self._engine
+        at = self._session_up.arrival(peer.up, engine.instant)
+        heappush(engine.queue, (at, NORMAL, engine.number(), None, self._heard, (connection, message)))
+
+    def _opened(self, argument: tuple[int, PeerKind]) -> None:
+        connection, kind = argument
+        now = self._engine.instant
+        outputs = self._scheduler.opened(connection, kind, now)
+        self._journal.append((self._oracle.opened, connection, kind, now, outputs))
+        self.trace.extend((now, connection, _OPENED, 1))
+        self._after(outputs, now)
+
+    def _closed(self, connection: int) -> None:
+        now = self._engine.instant
+        outputs = self._scheduler.closed(connection, now)
+        self._journal.append((self._judge_closed, connection, None, now, outputs))
+        self.trace.extend((now, connection, _CLOSED, 1))
+        del self._peers[connection]
+        self._after(outputs, now)
+
+    def _heard(self, argument: tuple[int, Utterance]) -> None:
+        self._airborne -= 1
+        self._received(argument)
+
+    def _received(self, argument: tuple[int, Incoming]) -> None:
+        connection, message = argument
+        now = self._engine.instant
+        outputs = self._scheduler.received(connection, message, now)
+        self._journal.append((self._oracle.received, connection, message, now, outputs))
+        self._after(outputs, now)
+
+    def _woken(self, due: int) -> None:
+        if due != self._armed_at:
+            return  # an earlier deadline came up since, and with it another call
+        self._armed_at = None
+        now = self._engine.instant
+        outputs = self._scheduler.wake(now)
+        self._journal.append((self._judge_woken, None, None, now, outputs))
+        self._after(outputs, now)
+
+    # --- from the scheduler
+
+    def _after(self, outputs: list[Addressed], now: int) -> None:
+        if outputs:
+            results = 0
+            for to, message in outputs:
+                kind = type(message)
+                if kind is JobAssign:
+                    node = self._peers[to[0]]
+                    at = self._node_down.arrival(node.down, now)
+                    if node.plan is not None:
+                        node.plan(message, at)
+                    else:
+                        self._engine.call_at(at, node.assigned, message)
+                elif kind is TranslationResult:
+                    self._send_result(to, message, results, now)  # type: ignore[arg-type]
+                    results += 1
+                else:
+                    self._send_other(to, message, now)
+            if len(self._journal) > JOURNAL_MAX:
+                self.judge()
+        deadline = self._scheduler.next_deadline
+        if deadline is not None and (self._armed_at is None or deadline < self._armed_at):
+            self._armed_at = deadline
+            self._engine.call_at(max(deadline, now), self._woken, deadline, AFTER_MESSAGES)
+
+    def _send_result(self, to: tuple[int, ...], message: TranslationResult, place: int, now: int) -> None:
+        hop = self._session_down
+        table = hop.table
+        tail_from = hop.tail_from
+        peers = self._peers
+        instants = []
+        steady = True
+        for connection in to:
+            peer = peers[connection]
+            way = peer.down
+            way.luck = luck = (way.luck * MULTIPLIER + INCREMENT) & MASK
+            bin_ = luck >> TABLE_SHIFT
+            at = now + (table[bin_] if bin_ < tail_from else hop.exact(luck))
+            if at < way.free_at:
+                at = way.free_at
+            else:
+                way.free_at = at
+            instants.append(at)
+            steady = steady and peer.steady
+        if steady:
+            self._journal.append((self._judge_arrivals, to, message, place, instants))
+        else:
+            self._send_one_by_one(to, message, place, instants)
+
+    def _send_one_by_one(
+        self, to: tuple[int, ...], message: TranslationResult, place: int, instants: list[int]
+    ) -> None:
+        """Send a result to clients of which some may be gone when it arrives."""
+        self.judge()
+        row = self._oracle.sent_rows[place]
+        for connection, at in zip(to, instants, strict=True):
+            peer = self._peers[connection]
+            if peer.steady:
+                self._arrives(connection, message, row, at)
+            else:
+                self._airborne += 1
+                self._engine.call_at(at, self._result_arrived, (peer, connection, message, row))
+
+    def _result_arrived(self, argument: tuple[Peer, int, TranslationResult, int]) -> None:
+        peer, connection, message, row = argument
+        self._airborne -= 1
+        if peer.connection == connection:  # else it was on its way when the connection was lost
+            self._arrives(connection, message, row, self._engine.instant)
+
+    def _arrives(self, connection: int, message: TranslationResult, row: int, at: int) -> None:
+        self._journal.append((self._judge_arrival, connection, message, row, at))
+
+    def _send_other(self, to: tuple[int, ...], message: Outgoing, now: int) -> None:
+        kind = type(message)
+        code = self._codes.setdefault(kind, len(self._codes) + 2)
+        self.trace.extend((now, to[0], code, len(to)))
+        listing = kind is RoomMembers
+        for connection in to:
+            peer = self._peers[connection]
+            if listing and not peer.awaits_members:
+                continue  # the client only redraws its list, and nothing follows from that
+            hop = self._session_down if peer.kind == "session" else self._node_down
+            self._engine.call_at(hop.arrival(peer.down, now), self._other_arrived, (peer, connection, message))
+
+    def _other_arrived(self, argument: tuple[Peer, int, Outgoing]) -> None:
+        peer, connection, message = argument
+        if peer.connection == connection:
+            peer.deliver(message)
+
+    # --- judging
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way or being worked on."""
+        self.judge()
+        return self._airborne > 0 or self._oracle.living > 0
+
+    def judge(self) -> None:
+        """Have the oracle judge what has passed since it last did."""
+        journal, self._journal = self._journal, []
+        for call, first, second, third, fourth in journal:
+            call(first, second, third, fourth)
+
+    def _judge_closed(self, connection: int, _nothing: None, now: int, outputs: list[Addressed]) -> None:
+        self._oracle.closed(connection, now, outputs)
+
+    def _judge_woken(self, _nothing: None, _nor_this: None, now: int, outputs: list[Addressed]) -> None:
+        self._oracle.woken(now, outputs)
+
+    def _judge_arrivals(self, to: tuple[int, ...], message: TranslationResult, place: int, instants: list[int]) -> None:
+        row = self._oracle.sent_rows[place]
+        self._oracle.all_arrived(to, message, row, instants)
+        if row != NONE:
+            numbers = self._numbers
+            self._ledger.deliveries_of(row, [numbers[connection] for connection in to], instants)
+
+    def _judge_arrival(self, connection: int, message: TranslationResult, row: int, at: int) -> None:
+        self._oracle.arrived(connection, message, row, at)
+        if row != NONE:
+            self._ledger.delivery(row, self._numbers[connection], at)

@@ -1,0 +1,101 @@
+"""How long a job takes on a node: by stage from the length of the speech, or drawn whole, plus the cold start."""
+
+from __future__ import annotations
+
+from math import log, sqrt
+from typing import Final
+
+from simroom.oracle.payload import Speech
+from simroom.scenario.nodes import BatchService, NodeGroup, StagedService, WholeService
+from simroom.scheduler.messages import JobAssign
+from simroom.workload.distributions import Sampler, lognormal, sampler_of, turned
+from simroom.workload.streams import mix, stream_key
+
+_UNIT: Final = 1_000_000
+"""Factors are drawn as whole millionths."""
+
+
+class Work:
+    """What jobs ask of a node's GPU, whole microseconds of undisturbed work.
+
+    Everything drawn is keyed by the utterance, the language and the attempt: the same job asks the same of whichever
+    node it is given to.
+    """
+
+    def __init__(self, group: NodeGroup) -> None:
+        service = group.service
+        self._whole: Sampler | None = None
+        self._stages: tuple[tuple[int, float, Sampler | None], ...] = ()
+        self.batch_fixed = 0
+        self.batch_per_job = 0
+        self._batch_factor: Sampler | None = None
+        if isinstance(service, WholeService):
+            self._whole = sampler_of(service.span)
+        elif isinstance(service, StagedService):
+            stages = (service.asr, service.nmt, service.tts)
+            self._stages = tuple((stage.fixed, stage.rtf, _factor(stage.spread)) for stage in stages)
+        elif isinstance(service, BatchService):
+            self.batch_fixed = service.fixed
+            self.batch_per_job = service.per_job
+            self._batch_factor = _factor(service.spread)
+        self._cold = tuple(
+            sampler_of(span) for span in (group.cold_start.asr, group.cold_start.nmt, group.cold_start.tts)
+        )
+        self._is_cold = any(sampler.mean > 0 for sampler in self._cold)
+        self._languages: dict[str, int] = {}
+
+    def of(self, message: JobAssign, *, cold: bool) -> tuple[int, int, int]:
+        """The work of one job: ASR, NMT, TTS. A service drawn whole counts as ASR.
+
+        Args:
+            message: The job; its audio says how long the speech is. Audio from elsewhere has no length.
+            cold: It is the first one since the node started.
+        """
+        audio = message.audio
+        language = message.tgt_lang
+        key = self._languages.get(language)
+        if key is None:
+            key = self._languages[language] = stream_key(0, language)
+        if type(audio) is Speech:
+            bits = mix(audio.key, key, message.attempt_id or 1)
+            duration = audio.duration
+        else:
+            bits = mix(stream_key(0, message.job_id), key, message.attempt_id or 1)
+            duration = 0
+        if self._whole is not None:
+            asr, nmt, tts = self._whole(bits), 0, 0
+        elif self._stages:
+            asr, nmt, tts = (
+                _stage(stage, duration, turned(bits, draws) if draws else bits)
+                for draws, stage in enumerate(self._stages)
+            )
+        else:
+            asr, nmt, tts = self.batch_per_job, 0, 0
+        if cold and self._is_cold:
+            bits = mix(bits, 1)
+            asr += self._cold[0](bits)
+            nmt += self._cold[1](turned(bits, 1))
+            tts += self._cold[2](turned(bits, 2))
+        return asr, nmt, tts
+
+    def of_batch(self, messages: list[JobAssign]) -> int:
+        """The work of a whole batch, without cold starts."""
+        work = self.batch_fixed + self.batch_per_job * len(messages)
+        audio = messages[0].audio
+        if self._batch_factor is not None and type(audio) is Speech:
+            work = work * self._batch_factor(mix(audio.key, messages[0].attempt_id or 1)) // _UNIT
+        return work
+
+
+def _factor(spread: float) -> Sampler | None:
+    """A lognormal factor of mean 1 with this coefficient of variation, in millionths; None: always 1."""
+    if spread == 0:
+        return None
+    variance = 1 + spread * spread
+    return lognormal(_UNIT / sqrt(variance), sqrt(log(variance)))
+
+
+def _stage(stage: tuple[int, float, Sampler | None], duration: int, bits: int) -> int:
+    fixed, rtf, factor = stage
+    work = fixed + rtf * duration
+    return int(work) if factor is None else int(work * factor(bits)) // _UNIT
