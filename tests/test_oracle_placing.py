@@ -30,7 +30,7 @@ def test_rotation_takes_the_next_after_the_one_placed_on_last():
         history.answer((a, b, c, a, b, c)[number], f"j{number}", *release(history, number, session))
     history.say(session, ("k0", b, "en"))
     history.say(session, ("k1", c, "en"))
-    history.say(session, ("k2", b, "en"))
+    history.say(session, ("k2", a, "en"))
     assert clean(history.finish())
 
 
@@ -43,8 +43,7 @@ def release(history: History, number: int, session: int) -> tuple:
 
 def test_a_tie_settled_for_the_wrong_one_is_found():
     history = History()
-    history.node("a"), history.node("b")
-    c = history.node("c")
+    _, _, c = (history.node(name) for name in "abc")
     history.say(history.session("s"), ("j0", c, "en"))
     assert what(history) == "I5 c got it; a has the fewest jobs and is next"
 
@@ -62,14 +61,13 @@ def test_the_first_takes_every_tie_where_that_is_the_rule():
 
 def test_chance_may_settle_a_tie_but_not_the_load():
     history = History(tie_break="random")
-    a, b, c = (history.node(name) for name in "abc")
+    a, _, c = (history.node(name) for name in "abc")
     session = history.session("s")
     history.say(session, ("j0", c, "en"))
     history.say(session, ("j1", a, "en"))
     assert clean_so_far(history)
     history.say(session, ("j2", a, "en"))
     assert what(history) == "I5 a got it; b has the fewest jobs"
-    assert b
 
 
 def clean_so_far(history: History) -> bool:
@@ -78,11 +76,10 @@ def clean_so_far(history: History) -> bool:
 
 def test_one_wrong_choice_is_reported_once_and_the_pointer_follows_it():
     history = History()
-    a, _, c = (history.node(name) for name in "abc")
+    a, b, c = (history.node(name) for name in "abc")
     session = history.session("s")
-    history.say(session, ("j0", c, "en"))
-    for number, node in enumerate((a, history_node(history, "b"), a, history_node(history, "b"), c)):
-        history.say(session, (f"k{number}", node, "en"))
+    for number, node in enumerate((c, a, b, c, a, b)):
+        history.say(session, (f"j{number}", node, "en"))
     assert what(history).startswith("I5 c got it")
 
 
@@ -271,16 +268,15 @@ def test_a_result_from_outside_rooms_that_reaches_somebody_else_is_a_leak():
 def test_the_speakers_own_target_is_the_only_one_where_that_is_the_rule(skip, jobs):
     history = History(fan_out="session_target", same_language=skip)
     node = history.node("n1", pairs=("en>en", "zh>en"))
-    en, other = history.room("en", "ja")
+    en, _ = history.room("en", "ja")
     history.say(en, *((("j0", node, "en"),) * jobs))
     zh = history.session("r/m2", "zh", "en")
     history.join(zh, "en")
     history.say(zh, ("j1", node, "en"))
-    history.answer(node, "j1", history.sent("j1", *((en, zh) if not jobs else (en, zh))))
+    history.answer(node, "j1", history.sent("j1", en, zh))
     verdict = history.finish()
     assert clean(verdict)
     assert verdict.created == 1 + jobs
-    assert other
 
 
 def test_a_language_is_translated_into_itself_where_that_is_the_rule():
@@ -388,7 +384,6 @@ def test_waiting_jobs_are_placed_oldest_first_among_those_that_fit():
     zh, en, ja = history.room("zh", "en", "ja")
     history.say(zh, ("j0", en_node, "en"))
     history.say(zh)
-    history.jobs["w1"] = (zh, 1, "en", history.oracle._mirror.waiting[1].audio)
     history.jobs["w1"] = (zh, 1, "en", waiting_audio(history, 1, "en"))
     history.answer(en_node, "j0", history.sent("j0", en), history.assign("w1", en_node))
     history.answer(en_node, "w1", history.sent("w1", en))
@@ -406,7 +401,9 @@ def test_waiting_jobs_are_placed_oldest_first_among_those_that_fit():
 
 def waiting_audio(history: History, index: int, tgt: str) -> str:
     """The audio of a job that the scheduler has not named yet."""
-    return next(job.audio for job in history.oracle._mirror.waiting.values() if (job.index, job.lane.tgt) == (index, tgt))
+    return next(
+        job.audio for job in history.oracle._mirror.waiting.values() if (job.index, job.lane.tgt) == (index, tgt)
+    )
 
 
 def test_a_waiting_job_that_is_passed_over_for_a_younger_one_is_found():

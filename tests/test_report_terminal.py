@@ -43,8 +43,16 @@ def line_with(text: str, start: str) -> str:
 
 
 def test_the_verdict_comes_first_with_what_was_run() -> None:
-    text = told(example()).strip()
-    assert text.startswith("PASSED  Stand-up in three languages · seed 7 · 1 min 2 s simulated in 0.1 s (750\u00d7)")
+    first, second, *_ = told(example()).strip().splitlines()
+    assert first.strip() == "PASSED  Stand-up in three languages"
+    assert second.strip() == "seed 7 · 1 min 2 s simulated in 0.1 s (750\u00d7)"
+
+
+def test_a_short_name_leaves_the_headline_on_one_line() -> None:
+    table = Table(example())
+    source = Source(name="Stand-up", file="standup.yaml", hash="0" * 64)
+    text = plain_text(headline(table, conclude(table, ()), source, SPENT))
+    assert text.strip() == "PASSED  Stand-up · seed 7 · 1 min 2 s simulated in 0.1 s (750\u00d7)"
 
 
 def test_counts_have_their_names_and_reasons() -> None:
@@ -222,10 +230,10 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
         write(file, "nor this\n")
 
 
-def test_one_line_of_headline_is_all_a_quiet_run_needs() -> None:
+def test_the_headline_is_all_a_quiet_run_needs() -> None:
     table = Table(example())
     text = plain_text(headline(table, conclude(table, ()), SOURCE, SPENT))
-    assert len(text.splitlines()) == 1
+    assert len(text.splitlines()) == 2
 
 
 def test_progress_is_drawn_when_called_and_taken_away_at_the_end(monkeypatch, capsys) -> None:

@@ -57,7 +57,7 @@ def path_of(ran: RunData) -> Journey:
     )
 
 
-# --- exact, path by path -----------------------------------------------------------------------------------------------
+# --- exact, path by path ---
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -83,8 +83,8 @@ def test_a_lost_stream_is_seen_on_the_path() -> None:
     assert path.waited == waits(path.arrived_at, path.service, servers=3)
 
 
-@pytest.mark.parametrize(("file", "streams"), [("mm1.yaml", 1), ("mm4.yaml", 4)])
-def test_littles_law_holds_exactly_on_the_path(file: str, streams: int) -> None:
+@pytest.mark.parametrize("file", ["mm1.yaml", "mm4.yaml"])
+def test_littles_law_holds_exactly_on_the_path(file: str) -> None:
     """The path begins and ends empty: the integral of the number in the system is the sum of the times in it."""
     ran = queue_run(file, "duration=20min", "warm_up=0s")
     deliveries, jobs, utterances = ran.ledger.deliveries(), ran.ledger.jobs(), ran.ledger.utterances()
@@ -117,7 +117,7 @@ def test_a_gpus_busy_time_is_the_service_that_fell_into_the_measured_window(file
     assert node.busy_time == inside
 
 
-# --- means against closed forms ----------------------------------------------------------------------------------------
+# --- means against closed forms ---
 
 
 def erlang_c_wait(servers: int, load: float) -> float:
@@ -202,16 +202,16 @@ def test_means_over_replications_agree_with_theory(
 
 
 def test_the_mean_wait_at_half_load_is_about_one_service() -> None:
-    """The cheap version of the above (30,000 jobs): fails for a right program with probability 8e-4 a choice of seeds."""
-    waited, served, arrived = replicated(1, 0.5, 55, 300)
-    assert waited.error <= 0.07
+    """The cheap version of the above (15,000 jobs); a right program fails for one choice of seeds in four hundred."""
+    waited, served, arrived = replicated(1, 0.5, 30, 300)
+    assert waited.error <= 0.1
     assert waited.off_by(1.0) <= 4, waited
     assert served.off_by(1.0) <= 4, served
     assert arrived.off_by(0.5) <= 4, arrived
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", [0.51, 0.49])
-def test_a_generator_that_is_two_percent_off_would_be_noticed(rate: float) -> None:
-    _, _, arrived = replicated(1, rate, 180, 600)
+def test_a_generator_that_is_two_percent_off_would_be_noticed() -> None:
+    """The check of the arrival rate above can fail."""
+    _, _, arrived = replicated(1, 0.51, 180, 600)
     assert arrived.off_by(0.5) > 4

@@ -81,7 +81,7 @@ class Clients:
     def closed(self) -> None:
         """A connection has ended; what was on its way to it never arrives, and nobody is to blame."""
         self._closed_count += 1
-        if self._closed_count > _SWEEP_MIN + len(self.flying):
+        if self._closed_count > _SWEEP_MIN + len(self.flying) // 2:
             self._closed_count = 0
             for job_id in [job.id for job in self.flying.values() if not self._awaited(job)]:
                 del self.flying[job_id]

@@ -103,14 +103,13 @@ class Findings:
         Args:
             ordered: Whether the settings ask for any order.
         """
-        both_modes = self.placed_alone > 0 and self.placed_in_room > 0
         placed = self.placed_alone + self.placed_in_room
         judged = {
             "I1": self.results,
             "I2": self.results,
             "I3": self.turns if ordered else 0,
             "I4": placed,
-            "I5": placed if both_modes else 0,
+            "I5": placed,  # each against a prediction that does not know the mode
             "I6": self.ends,
             "I7": self.room_results,
             "token": self.results,

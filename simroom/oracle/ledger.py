@@ -1,6 +1,6 @@
 """The ledger: one row for each utterance, job and delivery of a run, in columns of whole numbers.
 
-Rows are appended in the order of events, so equal runs give equal bytes. Where a value does not exist (a job that
+Rows are in a stated order, so equal runs give equal bytes. Where a value does not exist (a job that
 never reached a node) the column holds ``NONE``; readers get it through ``numpy`` and mask it.
 """
 
@@ -173,8 +173,13 @@ class Ledger:
         return _columns(self._jobs, JOB_COLUMNS)
 
     def deliveries(self) -> dict[str, Column]:
-        """The delivery columns, each of shape ``(delivery_count,)``."""
-        return _columns(self._deliveries, DELIVERY_COLUMNS)
+        """The delivery columns, each of shape ``(delivery_count,)``, in order of arrival, then job, then recipient.
+
+        Arrivals may be noted before their time, where nothing can come between; the order does not tell.
+        """
+        columns = _columns(self._deliveries, DELIVERY_COLUMNS)
+        order = np.lexsort((columns["recipient"], columns["job"], columns["arrived_at"]))
+        return {name: column[order] for name, column in columns.items()}
 
 
 def _columns(flat: array[int], names: tuple[str, ...]) -> dict[str, Column]:

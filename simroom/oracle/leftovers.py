@@ -153,6 +153,8 @@ class Leftovers:
     # --- jobs
 
     def _assign(self, sent: Sent, _position: int, to: tuple[int, ...], message: JobAssign) -> None:
+        if self._placing.out_of_turn(sent, to, message):
+            return
         job = self._known(sent, message.job_id)
         if job is not None:
             self._accounts.wrong(job, sent.now, f"it was given out again, to {', '.join(self._mirror.names(to))}")
@@ -161,7 +163,6 @@ class Leftovers:
                 attempt = self._placing.set_aside(job, number)
                 due = sent.now + self._mirror.settings.job_timeout + self._mirror.settings.abandon_after
                 self._mirror.overdue[number] = (due, attempt)
-            self._mirror.unqueue(job)
             self._placing.take_up(job, to, message, sent.now)
             return
         speaker = self._mirror.sessions.get(message.session_id)
@@ -201,7 +202,7 @@ class Leftovers:
     def _event(self, sent: Sent, _position: int, to: tuple[int, ...], message: UiEvent) -> None:
         if message.status == "ok":
             return  # a scheduler may tell more than it must
-        job = self._known(sent, message.job_id)
+        job = self._known(sent, message.job_id) or self._placing.refused(message)
         if job is None or job.end != LIVING:
             what = f"{', '.join(self._mirror.names(to)[:3])} was told {message.error_code} of a job that had not failed"
             self._findings.add(
@@ -217,6 +218,8 @@ class Leftovers:
             return
         self._accounts.wrong(job, sent.now, f"the speaker was told that it failed ({message.error_code}); it lives")
         end = JobEnd.EXPIRED if message.error_code == ErrorCode.JOB_TIMEOUT else JobEnd.FAILED
+        if not job.attempt:
+            end = JobEnd.REJECTED
         self._ending.fail(sent, job, end, None, told=False)
 
     def _partial(self, sent: Sent, _position: int, to: tuple[int, ...], message: AsrPartial) -> None:

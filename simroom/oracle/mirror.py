@@ -23,6 +23,8 @@ NOBODY: Final[Audience] = ((), ())
 LIVING: Final = -1
 """``Job.end`` of a job that has not ended."""
 
+PAST_MAX: Final = 4
+"""So many of a session's last memberships are remembered."""
 LANES_MAX: Final = 32
 """Lanes of a session or, beyond what its members need, of a room, before those that are idle are dropped."""
 
@@ -200,9 +202,9 @@ class Session:
         self.pieces = 0
         self.partial_job: tuple[int, str] | None = None
         self.detached = 0
-        self.kept: deque[Kept] = deque()
+        self.kept: list[Kept] = []
         self.kept_unsure = False
-        self.past: deque[Membership] = deque(maxlen=4)
+        self.past: tuple[Membership, ...] = ()  # tuples and lists: an empty deque takes ten times the memory
         self.lanes: dict[str, Lane] = {}
         self.sticky: Node | None = None
         self.plan: tuple[tuple[Lane, Profile], ...] | None = None
@@ -291,7 +293,8 @@ class Mirror:
         running: Jobs with a running attempt by id, in order of dispatch, ended ones included.
         aside: Other jobs by id that live, or that have ended and still hold a slot.
         overdue: Attempts whose time ran out and that hold a slot, by a number, in order of their time-outs.
-        waiting: Jobs without a node by a number, oldest first; ``waiting_for`` has them by profile.
+        waiting: Jobs without a node by a number, oldest first; ``waiting_for`` has those whose turn is awaited, by
+            profile.
         holds: ``(due, job)`` in order.
         graces: ``(due, session, detached)`` in order.
         warm_ups: ``(due, node, life)`` in order.
@@ -365,7 +368,7 @@ class Mirror:
         room = session.room
         if room is None:
             return
-        session.past.append(Membership(room, session.lang, now))
+        session.past = (*session.past[-PAST_MAX + 1 :], Membership(room, session.lang, now))
         self._want(room, session.lang, -1)
         del room.members[session]
         for lane in [lane for lane in room.lanes.values() if lane.speaker is session]:
@@ -381,7 +384,7 @@ class Mirror:
         room = session.room
         if room is None:
             return
-        session.past.append(Membership(room, session.lang, now))
+        session.past = (*session.past[-PAST_MAX + 1 :], Membership(room, session.lang, now))
         self._want(room, session.lang, -1)
         session.lang = lang
         self._want(room, lang, 1)
@@ -440,7 +443,7 @@ class Mirror:
         """Something was sent to a detached session."""
         session.kept.append(kept)
         if len(session.kept) > self.settings.kept_count_max:
-            session.kept.popleft()
+            del session.kept[0]
 
     def forget_session(self, session: Session) -> None:
         """The session has ended; it must have left its room."""
@@ -448,7 +451,7 @@ class Mirror:
         session.connection = NONE
         session.own = ()
         session.kept.clear()
-        session.past.clear()
+        session.past = ()
         session.plan = None
         session.lanes.clear()
         self.sessions.pop(session.session_id, None)
@@ -478,12 +481,13 @@ class Mirror:
         if lane.orphan and lane.room is not None and not lane.living and not lane.passed:
             lane.room.lanes.pop((lane.speaker, lane.tgt), None)
 
-    def queue(self, job: Job, now: int) -> None:
-        """The job waits for a node from now on."""
+    def queue(self, job: Job, now: int, *, neglected: bool = False) -> None:
+        """The job waits for a node from now on; if ``neglected``, the scheduler was found not to mind its turn."""
         job.waiting_at = now
         job.waiting_number = number = self.serial()
         self.waiting[number] = job
-        self.waiting_for.setdefault(job.profile, {})[number] = job
+        if not neglected:
+            self.waiting_for.setdefault(job.profile, {})[number] = job
         self.settle(job)
         self.hasten(now + self.settings.waiting_time_max)
 
@@ -491,9 +495,8 @@ class Mirror:
         """The job waits no longer, if it did."""
         if job.waiting_number != NONE:
             del self.waiting[job.waiting_number]
-            same = self.waiting_for[job.profile]
-            del same[job.waiting_number]
-            if not same:
+            same = self.waiting_for.get(job.profile)
+            if same is not None and same.pop(job.waiting_number, None) is not None and not same:
                 del self.waiting_for[job.profile]
             job.waiting_number = NONE
 

@@ -15,7 +15,7 @@ from simroom.oracle.notices import Notices
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.sent import Sent
 from simroom.oracle.tokens import Tokens
-from simroom.scheduler.messages import ErrorCode, JobAssign
+from simroom.scheduler.messages import ErrorCode, JobAssign, UiEvent
 
 PREFERRED: Final = "is preferred and fits"
 LEAST: Final = "has the fewest jobs and is next"
@@ -100,26 +100,28 @@ class Placing:
             src: Source language that the node must be told; empty: any.
         """
         choice = self.choice(job)
+        if choice is None and self._queues and len(self._mirror.waiting) < self._waiting_count_max:
+            # It may be given a node or be refused in the same call, for another reason: if wrongly, that is left over.
+            self._mirror.queue(job, sent.now)
+            return
         taken = sent.take(JobAssign, lambda _, message: self.is_for(job, message))
         if taken is not None:
-            to, message = taken
-            self._judge(job, choice, to, sent.now)
-            self._tokens.assigned(job, message, src, sent.now)
-            if message.attempt_id is not None and message.attempt_id != job.attempt + 1:
-                what = f"attempt {job.attempt + 1} was called attempt {message.attempt_id}"
-                self._accounts.wrong(job, sent.now, what)
-            self.take_up(job, to, message, sent.now)
-            self._notices.dispatched(sent, job)
-        elif choice is None and (not self._queues or len(self._mirror.waiting) >= self._waiting_count_max):
-            self._refuse(sent, job, self._fleet.furthest(job.profile))
+            self._given(sent, job, choice, taken[0], taken[1], src)
         elif choice is None:
-            if self._notices.told(sent, job):
-                self._accounts.wrong(job, sent.now, "the job was refused though it should wait")
-                self._refuse(sent, job, None)
-            else:
-                self._mirror.queue(job, sent.now)
+            self._refuse(sent, job, self._fleet.furthest(job.profile))
         else:
             self._unplaced(sent, job, choice)
+
+    def _given(
+        self, sent: Sent, job: Job, choice: Choice | None, to: tuple[int, ...], message: JobAssign, src: str
+    ) -> None:
+        self._judge(job, choice, to, sent.now)
+        self._tokens.assigned(job, message, src, sent.now)
+        if message.attempt_id is not None and message.attempt_id != job.attempt + 1:
+            what = f"attempt {job.attempt + 1} was called attempt {message.attempt_id}"
+            self._accounts.wrong(job, sent.now, what)
+        self.take_up(job, to, message, sent.now)
+        self._notices.dispatched(sent, job)
 
     def is_for(self, job: Job, message: JobAssign) -> bool:
         """Whether a node was given this job by this message."""
@@ -186,7 +188,7 @@ class Placing:
             self._refuse(sent, job, None)
         elif self._queues:
             self._wrong("I5", job, f"it was left without a node; {fitting}", None, sent.now)
-            self._mirror.queue(job, sent.now)
+            self._mirror.queue(job, sent.now, neglected=True)
         elif job.attempt:
             self._accounts.wrong(job, sent.now, f"it was neither tried again nor ended; {fitting}")
             self._ending.fail(sent, job, JobEnd.FAILED, None, told=False)
@@ -204,7 +206,7 @@ class Placing:
 
     def try_waiting(self, sent: Sent) -> None:
         """Something may have become free: place those that fit, oldest first."""
-        while self._mirror.waiting:
+        while self._mirror.waiting_for:
             job = self._oldest_fitting()
             if job is None:
                 return
@@ -222,6 +224,22 @@ class Placing:
                 if oldest is None or job.waiting_number < oldest.waiting_number:
                     oldest = job
         return oldest
+
+    def out_of_turn(self, sent: Sent, to: tuple[int, ...], message: JobAssign) -> bool:
+        """Whether a waiting job was given out unasked; if so, it is judged like any other and is with its node now."""
+        for job in self._mirror.waiting.values():
+            if self.is_for(job, message):
+                self._mirror.unqueue(job)
+                self._given(sent, job, self.choice(job), to, message, "")
+                return True
+        return False
+
+    def refused(self, message: UiEvent) -> Job | None:
+        """The waiting job that the speaker was told was refused, if there is one."""
+        for job in self._mirror.waiting.values():
+            if self._notices.is_about(job, message):
+                return job
+        return None
 
     def waited_too_long(self, sent: Sent, job: Job) -> None:
         """The job must be given up."""

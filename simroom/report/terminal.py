@@ -117,21 +117,26 @@ def headline(table: Table, conclusion: Conclusion, source: Source, spent: Timing
     first = Text(" ")
     first.append(f" {conclusion.word.upper()} ", style=_STYLES[conclusion.word])
     first.append(" ")
-    title = Text(printable(source.name or source.stem))
-    title.append(f" · seed {run.seed} · {figures.long_time(max(0, run.ended_at - run.time_zero))} simulated")
+    name = printable(source.name or source.stem)
+    title = Text(f"seed {run.seed} · {figures.long_time(max(0, run.ended_at - run.time_zero))} simulated")
     title.append(f" in {spent.wall_seconds:.1f} s")
     if spent.speed is not None:
         title.append(f" ({spent.speed:,.0f}{figures.TIMES})")
     if run.interrupted:
         title.append(" · PARTIAL", style="bold")
     if not conclusion.reasons:
-        lines = [first.append_text(title)]
+        fits = len(first) + len(name) + len(title) + 3 <= 80
+        lines = [first.append(name).append(" · ").append_text(title)] if fits else [first.append(name), _under(title)]
     else:
         reasons = [printable(reason) for reason in conclusion.reasons]
         lines = [first.append(reasons[0], style="bold"), *(Text(f"   {reason}") for reason in reasons[1:])]
-        lines.append(Text("   ").append_text(title))
+        lines.append(Text(f"   {name} · ").append_text(title))
     lines += [Text(f" ! {printable(warning)}", style="bold") for warning in conclusion.warnings]
     return list(lines)
+
+
+def _under(text: Text) -> Text:
+    return Text("   ").append_text(text)
 
 
 def _violations(table: Table) -> list[RenderableType]:
@@ -323,7 +328,8 @@ def _expectations(outcomes: Sequence[Outcome], source: Source) -> Iterable[Row]:
     label = "Expectations"
     for outcome in outcomes:
         expectation = outcome.expectation
-        text = Text("✓ " if outcome.passed else "✗ ", style="green" if outcome.passed else "bold red")
+        text = Text()
+        text.append("✓ " if outcome.passed else "✗ ", style="green" if outcome.passed else "bold red")
         text.append(printable(expectation.text), style="" if outcome.passed else "bold")
         text.append("   ", style="")
         if outcome.reason is not None:

@@ -29,8 +29,6 @@ from simroom.scheduler.sessions import Needs, Session
 from simroom.scheduler.settings import Settings
 
 WHOLE_PIPELINE: Final = Pipeline(use_asr=True, use_nmt=True, use_tts=True)
-WANTED_MAX: Final = 4_096
-"""So many answers are remembered for each room; speakers choose the source languages."""
 _Group = tuple[str, str, Needs]
 
 
@@ -69,6 +67,8 @@ class Dispatch:
         self._timed_out: dict[str, Attempt] = {}
         self._held: dict[Job, None] = {}
         self._waiting: dict[Job, None] = {}
+        self._alone: dict[tuple[Session, str], list[Job]] = {}
+        """Living jobs without a room, as a room keeps its own."""
         self._groups: dict[_Group, deque[Job]] = {}
         self._waiting_serial = 0
         self.created_count = 0
@@ -100,11 +100,12 @@ class Dispatch:
                 room = None
         if room is None:
             targets: tuple[str, ...] = (self._own_target(speaker, utterance),)
-            orders = speaker.orders
+            orders = self._alone
         else:
             orders = room.orders
             if self._per_language:
-                targets = self._wanted(speaker, room, src_lang)
+                known = speaker.wanted if src_lang == speaker.src_lang else None
+                targets = known if known is not None else self._wanted(speaker, room, src_lang)
             else:
                 target = self._own_target(speaker, utterance)
                 targets = (target,) if target != src_lang or self._settings.same_language == "translate" else ()
@@ -135,14 +136,11 @@ class Dispatch:
         own = speaker.preferred_lang
         if own is not None and len(room.by_lang[own]) > 1:
             own = None  # somebody else wants it too
-        key = (src_lang, own)
-        known = room.wanted.get(key)
-        if known is None:
-            skipped = src_lang if self._settings.same_language == "skip" else None
-            known = tuple(language for language in room.languages if language not in (skipped, own))
-            if len(room.wanted) < WANTED_MAX:
-                room.wanted[key] = known
-        return known
+        skipped = src_lang if self._settings.same_language == "skip" else None
+        wanted = tuple(language for language in room.languages if language not in (skipped, own))
+        if src_lang == speaker.src_lang:
+            speaker.wanted = wanted
+        return wanted
 
     def _needs_of(self, speaker: Session, utterance: Utterance) -> Needs:
         auto_langs = speaker.needs.auto_langs
@@ -434,7 +432,7 @@ class Dispatch:
         order = job.order
         if len(order) == 1:
             order.clear()
-            orders = job.speaker.orders if job.room is None else job.room.orders
+            orders = self._alone if job.room is None else job.room.orders
             del orders[job.speaker, job.tgt_lang]
         else:
             order.remove(job)
@@ -458,7 +456,7 @@ class Dispatch:
         order.remove(job)
         self._close(job, end)
         if not order:
-            orders = job.speaker.orders if job.room is None else job.room.orders
+            orders = self._alone if job.room is None else job.room.orders
             del orders[job.speaker, job.tgt_lang]
         elif self._in_order:
             self._advance(order, now, out)

@@ -230,7 +230,7 @@ class Lobby:
         if message.target_session_id not in room.members:
             out.append((session.to, Error(ErrorCode.INVALID_SESSION, "that session is not in the room")))
             return
-        session.raw_voice = {**session.raw_voice, message.target_session_id: message.receive_raw_voice}
+        session.raw_voice = {**(session.raw_voice or {}), message.target_session_id: message.receive_raw_voice}
         self._show_raw_voice(session, room)
         self._routing.show_members(room, out)
 
@@ -242,7 +242,7 @@ class Lobby:
         other = room.members.get(message.to)
         if other is None:
             out.append((session.to, Error(ErrorCode.INVALID_SESSION, "that session is not in the room")))
-        elif other.raw_voice.get(session.session_id, True):
+        elif other.raw_voice is None or other.raw_voice.get(session.session_id, True):
             body = message.candidate if isinstance(message, WebrtcIce) else message.sdp
             self._routing.tell(other, type(message)(message.room_code, session.session_id, body), out)
 
@@ -261,7 +261,7 @@ class Lobby:
                 session.room = None
                 session.member = None
                 session.preferred_lang = None
-                session.raw_voice = {}
+                session.raw_voice = None
             notice = RoomExpired(room.room_code, "nothing was said for too long")
             connected = room.connections()
             if connected:
@@ -299,12 +299,12 @@ class Lobby:
         session.room = None
         session.member = None
         session.preferred_lang = None
-        session.raw_voice = {}
+        session.raw_voice = None
         if not room.members:
             self._end_room(room, out)
             return
         for other in room.members.values():
-            if session.session_id in other.raw_voice:
+            if other.raw_voice and session.session_id in other.raw_voice:
                 other.raw_voice = {k: v for k, v in other.raw_voice.items() if k != session.session_id}
                 self._show_raw_voice(other, room)
         self._routing.show_members(room, out)
@@ -351,16 +351,18 @@ class Lobby:
 
     def hear(self, session: Session, message: AudioChunk, now: int, out: list[Addressed]) -> None:
         """A piece of speech; the closing one makes an utterance, which takes the next index."""
+        chunks = session.chunks or []
         if message.payload:
-            session.chunks.append(message.payload)
-            if sum(map(len, session.chunks)) > AUDIO_CHARS_MAX:
-                session.chunks = []
+            chunks.append(message.payload)
+            if sum(map(len, chunks)) > AUDIO_CHARS_MAX:
+                session.chunks = None
                 out.append((session.to, Error(ErrorCode.INVALID_MESSAGE, "the utterance is too long")))
                 return
         if not message.is_final:
+            session.chunks = chunks
             return
-        audio = _joined(session.chunks)
-        session.chunks = []
+        session.chunks = None
+        audio = _joined(chunks)
         if audio is None:
             out.append((session.to, Error(ErrorCode.INVALID_MESSAGE, "payload is not base64")))
             return

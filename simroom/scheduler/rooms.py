@@ -20,8 +20,6 @@ class Room(Struct, eq=False):
         by_lang: Members by preferred language; languages nobody prefers are absent.
         orders: Living jobs by speaker and language, in the order of the utterances.
         detached: How many members are detached at the moment.
-        wanted: Languages that the others want, by the source and the language that only the speaker wants; kept for
-            as long as no language comes or goes.
         connections_by_lang: What ``matching_connections`` has found, until somebody comes or goes.
     """
 
@@ -35,7 +33,6 @@ class Room(Struct, eq=False):
     sticky: Node | None = None
     detached: int = 0
     alive: bool = True
-    wanted: dict[tuple[str, str | None], tuple[str, ...]] = {}
     _languages: tuple[str, ...] | None = None
     _matching: dict[str, tuple[Session, ...]] = {}
     connections_by_lang: dict[str, tuple[int, ...]] = {}
@@ -52,6 +49,7 @@ class Room(Struct, eq=False):
     def add(self, session: Session) -> None:
         """Take a session in; it must be in no room."""
         self.members[session.session_id] = session
+        session.wanted = None
         self._everyone = None
         self._enlist(session)
 
@@ -132,7 +130,6 @@ class Room(Struct, eq=False):
             if group is None:
                 group = self.by_lang[language] = {}
                 self._languages = None
-                self.wanted.clear()
             group[session.session_id] = session
             self._forget(language)
 
@@ -144,10 +141,11 @@ class Room(Struct, eq=False):
             if not group:
                 del self.by_lang[language]
                 self._languages = None
-                self.wanted.clear()
             self._forget(language)
 
     def _forget(self, language: str) -> None:
+        for member in self.members.values():
+            member.wanted = None
         self._matching.pop(language, None)
         self.connections_by_lang.pop(language, None)
 

@@ -36,12 +36,15 @@ class Session(Struct, eq=False):
         connection: None while detached.
         to: The address ``(connection,)``, empty while detached.
         last_index: Highest utterance index so far; None: no utterance yet.
-        orders: Living jobs without a room, by speaker and language, in the order of the utterances.
         kept: Messages for a detached session; None while connected.
         detached_at: Since when it is detached; None while connected.
         plain: Its jobs carry nothing beyond languages and audio.
-        raw_voice: Whether it wants the untranslated voice of a member, by session id; absent: it does.
-        chunks: Payloads of the audio chunks of the utterance that is being spoken.
+        raw_voice: Whether it wants the untranslated voice of a member, by session id; absent or
+            None: it does.
+        wanted: Languages that the others in its room want of what it says in its ``src_lang``, ascending; None: not
+            known since somebody came, left or changed language.
+        chunks: Payloads of the audio chunks of the utterance that is being spoken; None: there
+            are none.
     """
 
     session_id: str
@@ -61,12 +64,12 @@ class Session(Struct, eq=False):
     member: Member | None = None
     preferred_lang: str | None = None
     join_serial: int = 0
-    orders: dict[tuple[Session, str], list[Job]] = {}
     sticky: Node | None = None
     kept: deque[Kept] | None = None
     detached_at: int | None = None
-    raw_voice: dict[str, bool] = {}
-    chunks: list[str] = []
+    raw_voice: dict[str, bool] | None = None
+    chunks: list[str] | None = None
+    wanted: tuple[str, ...] | None = None
 
     @property
     def features(self) -> Features | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from simroom.oracle.ledger import NONE, Ledger
 from simroom.oracle.payload import speech
@@ -30,7 +31,6 @@ from simroom.scheduler.messages import (
     Utterance,
 )
 from simroom.scheduler.port import PeerKind
-from simroom.sim.network import Way
 from simroom.sim.port import Port
 from simroom.workload.streams import mix
 
@@ -38,21 +38,49 @@ CLIENT_VERSION: str = "simroom"
 
 
 class Person(Struct, frozen=True):
-    """Who sits behind a client.
+    """Who sits behind a client; the same object for all who are alike.
 
     Attributes:
-        src_lang: Language of the speech, as the scenario writes it.
-        tgt_lang: Target where the room does not decide.
+        greeting: What such a client says first.
         preferred_lang: None: none.
     """
 
-    src_lang: str
-    tgt_lang: str
+    greeting: SessionInit
     preferred_lang: str | None = None
     display_name: str | None = None
-    features: Features | None = None
-    auto_langs: tuple[str, ...] | None = None
-    pairing_code: str | None = None
+
+
+def person(
+    *,
+    src_lang: str,
+    tgt_lang: str,
+    preferred_lang: str | None = None,
+    display_name: str | None = None,
+    features: Features | None = None,
+    auto_langs: tuple[str, ...] | None = None,
+    pairing_code: str | None = None,
+) -> Person:
+    """Make somebody.
+
+    Args:
+        src_lang: Language of the speech, as the scenario writes it.
+        tgt_lang: Target where the room does not decide.
+        preferred_lang: None: none.
+        display_name: None: none.
+        features: None: no optional ones.
+        auto_langs: Languages that a source of ``auto`` may be; None: any.
+        pairing_code: None: not paired with a node.
+    """
+    greeting = SessionInit(
+        CLIENT_VERSION,
+        "sim",
+        src_lang,
+        tgt_lang,
+        features=features,
+        pairing_code=pairing_code,
+        auto_langs=auto_langs,
+    )
+    return Person(greeting, preferred_lang, display_name)
 
 
 class SimRoom:
@@ -112,8 +140,8 @@ class Client:
         "awaits_members",
         "closing",
         "connection",
-        "down",
         "in_room",
+        "luck",
         "name",
         "next_index",
         "number",
@@ -125,7 +153,6 @@ class Client:
         "session_id",
         "steady",
         "unspoken_count",
-        "up",
         "wants_in",
     )
 
@@ -162,8 +189,7 @@ class Client:
         self.room = room
         self.steady = steady
         self.resumable = resumable
-        self.up = Way(mix(key, 1))
-        self.down = Way(mix(key, 2))
+        self.luck = mix(key, 1)
         self.connection: int | None = None
         self.session_id: str | None = None
         self.in_room = False
@@ -179,7 +205,7 @@ class Client:
         self._ledger = ledger
         self._key = mix(key, 3)
         self._secret = secret
-        self._src_number = ledger.languages.number(person.src_lang)
+        self._src_number = ledger.languages.number(person.greeting.src_lang)
 
     # --- what the person does
 
@@ -262,12 +288,11 @@ class Client:
         row = self._ledger.utterance(self.number, room_number, index, self._src_number, started_at, ended_at)
         key = mix(self._key, self._spoken_count)
         self._spoken_count += 1
-        person = self.person
+        greeting = self.person.greeting
         audio = speech(f"{key ^ self._secret:016x}", row, ended_at - started_at, key)
         self._port.speak(
-            self,
             connection,
-            Utterance(session_id, index, False, person.src_lang, person.tgt_lang, audio, "pcm16", 16_000),
+            Utterance(session_id, index, False, greeting.src_lang, greeting.tgt_lang, audio, "pcm16", 16_000),
         )
 
     # --- what the client hears
@@ -331,19 +356,8 @@ class Client:
     # --- its own state
 
     def _init(self, resume: Resume | None) -> None:
-        person = self.person
-        self._send(
-            SessionInit(
-                CLIENT_VERSION,
-                "sim",
-                person.src_lang,
-                person.tgt_lang,
-                features=person.features,
-                pairing_code=person.pairing_code,
-                auto_langs=person.auto_langs,
-                resume=resume,
-            )
-        )
+        greeting = self.person.greeting
+        self._send(greeting if resume is None else replace(greeting, resume=resume))
 
     def _send(self, message: SessionInit | SessionClose | RoomCreate | RoomJoin | RoomLeave | RoomLanguage) -> None:
         assert self.connection is not None

@@ -33,9 +33,7 @@ from simroom.scheduler.port import PeerKind
 from simroom.sim.engine import Engine
 from simroom.sim.gpus import BackgroundLoad, PlannedGpu
 from simroom.sim.gpus import Gpu as SimGpu
-from simroom.sim.network import Way
 from simroom.sim.port import Port
-from simroom.workload.streams import mix
 
 RETRY_TIME: Final = 5_000_000
 """How long a refused node waits before it registers again."""
@@ -90,8 +88,7 @@ class SimNode:
         self.number = number
         self.spec = spec
         self.connection: int | None = None
-        self.up = Way(mix(key, 1))
-        self.down = Way(mix(key, 2))
+        self.luck = key
         self.gpu: SimGpu
         self.plan: Callable[[JobAssign, int], None] | None = None
         self.job_count = 0
@@ -301,7 +298,7 @@ class SimNode:
             message.attempt_id,
         )
         if self.connection is not None:
-            self._port.send(self, self.connection, result)
+            self._port.answer(self.connection, result)
         if self._draining and not self.gpu.arrived_count():
             self.leave()
 

@@ -14,7 +14,7 @@ from simroom.scenario.rttm import read_rttm
 from simroom.scenario.schema import Scenario
 from simroom.scenario.speech import Arrivals, Meeting, Script, Trace, TurnTaking
 from simroom.scenario.traces import read_arrivals
-from simroom.sim.clients import Client, Person, SimRoom
+from simroom.sim.clients import Client, Person, SimRoom, person
 from simroom.sim.engine import Engine
 from simroom.sim.port import Port
 from simroom.sim.talk import ListedTalk, Spoken, TurnTalk, arriving
@@ -26,7 +26,9 @@ from simroom.workload.turn_taking import Pace, pace_of
 from simroom.workload.turn_taking import TurnTaking as Talk
 
 JOINING_TIME: Final = 10_000_000
-"""How long before time 0 people connect, where the scenario does not say when."""
+"""How long before time 0 the first people connect, where the scenario does not say when."""
+JOINED_TIME: Final = 2_000_000
+"""How long before time 0 the last of them do: one room after the other, evenly, in the order of the scenario."""
 _CLIENT: Final = 1
 _TALK: Final = 2
 _LENGTH: Final = 3
@@ -64,6 +66,8 @@ class Population:
         self.room_sizes: list[int] = []
         self.room_groups: list[str] = []
         self.streams: list[Stream] = []
+        self._party_count = sum(group.count for group in (*scenario.rooms, *scenario.sessions))
+        self._party = 0
 
     def settle(self) -> None:
         """Make everybody and plan what they do."""
@@ -93,6 +97,7 @@ class Population:
                 for position, member in enumerate(roster)
             ]
             self._set_talking(group, room, clients, roster, pace, meeting, room_key)
+            self._party += 1
 
     def _pace(self, group: Room, speech: TurnTaking) -> Pace:
         try:
@@ -158,7 +163,7 @@ class Population:
 
     def _settle_sessions(self, group: SessionGroup) -> None:
         key = stream_key(self._seed, f"session/{group.name}")
-        person = Person(
+        somebody = person(
             src_lang=group.src_lang,
             tgt_lang=group.tgt_lang,
             features=group.features.message() if group.features.wanted() else None,
@@ -169,7 +174,7 @@ class Population:
         for number in range(group.count):
             name = group.name if group.count == 1 else f"{group.name}-{number + 1}"
             session_key = mix(key, number)
-            client = self._client(name, person, None, mix(session_key, _CLIENT), group)
+            client = self._client(name, somebody, None, mix(session_key, _CLIENT), group)
             speech = group.speech
             if isinstance(speech, Script):
                 self._tell(_scripted(speech, {}, client), 0)
@@ -181,6 +186,7 @@ class Population:
                 length = self._samplers.of(speech.utterance)
                 spoken = arriving(client, ends, length, lengths, speech.longest, self._until)
                 self._engine.call_at(self._time_zero, ListedTalk(self._engine, spoken).begin)
+            self._party += 1
 
     def _trace_of(self, group: SessionGroup) -> list[int] | None:
         """The arrivals of the group's trace, microseconds from its first; None: they come from no trace."""
@@ -219,7 +225,8 @@ class Population:
         self.clients.append(client)
         engine = self._engine
         if plan.joins is None:
-            joins = max(0, self._time_zero - JOINING_TIME)
+            spread = (JOINING_TIME - JOINED_TIME) * self._party // self._party_count
+            joins = max(0, self._time_zero - JOINING_TIME + spread)
         else:
             joins = self._time_zero + self._samplers.of(plan.joins)(mix(key, _JOIN))
         engine.call_at(joins, _connect, client)
@@ -274,7 +281,7 @@ def _connect(client: Client) -> None:
 
 
 def _person_of(member: Member) -> Person:
-    return Person(
+    return person(
         src_lang=member.speaks,
         tgt_lang=member.tgt_lang,
         preferred_lang=member.preferred_lang,

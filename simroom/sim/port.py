@@ -16,6 +16,7 @@ from simroom.scheduler.messages import (
     Addressed,
     Incoming,
     JobAssign,
+    JobResult,
     Outgoing,
     RoomMembers,
     TranslationResult,
@@ -23,12 +24,16 @@ from simroom.scheduler.messages import (
 )
 from simroom.scheduler.port import PeerKind, SchedulerPort
 from simroom.sim.engine import AFTER_MESSAGES, NORMAL, Engine
-from simroom.sim.network import INCREMENT, MASK, MULTIPLIER, Hop, Way
+from simroom.sim.network import INCREMENT, MASK, MULTIPLIER, Hop
 from simroom.workload.distributions import TABLE_SHIFT
+from simroom.workload.streams import mix
 
 _OPENED: Final = 0
 _CLOSED: Final = 1
-JOURNAL_MAX: Final = 2_000
+_UP: Final = 1
+_DOWN: Final = 2
+_AGAIN: Final = 3
+JOURNAL_MAX: Final = 500
 """So many entries are judged together."""
 
 _Entry = tuple[Callable[[Any, Any, Any, Any], None], Any, Any, Any, Any]
@@ -43,8 +48,8 @@ class Peer(Protocol):
     """Its number in the ledger."""
     connection: int | None
     """Its connection as it sees it; None: it has none."""
-    up: Way
-    down: Way
+    luck: int
+    """64 bits of chance that are its own."""
 
     @property
     def kind(self) -> PeerKind:
@@ -89,12 +94,15 @@ class Port:
         self._oracle = oracle
         self._ledger = ledger
         self._session_up = hops["session", "up"]
-        self._up: dict[PeerKind, Hop] = {"session": self._session_up, "node": hops["node", "up"]}
         self._session_down = hops["session", "down"]
+        self._node_up = hops["node", "up"]
         self._node_down = hops["node", "down"]
-        self._peers: dict[int, Any] = {}
-        self._numbers: list[int] = []
-        """Ledger number of the peer at each connection that there ever was."""
+        self._up: dict[PeerKind, Hop] = {"session": self._session_up, "node": self._node_up}
+        self._down: dict[PeerKind, Hop] = {"session": self._session_down, "node": self._node_down}
+        # By connection, of all that there ever were: the peer, its number in the ledger, whether it is steady.
+        self._peers: list[Any] = []
+        self._numbers = array("l")
+        self._steady = bytearray()
         self._codes: dict[type, int] = {}
         self._armed_at: int | None = None
         self._journal: list[_Entry] = []
@@ -105,31 +113,46 @@ class Port:
     # --- towards the scheduler
 
     def open(self, peer: Peer) -> int:
-        """Open a connection for a peer; returns its number. The scheduler hears of it after the way up."""
+        """Open a connection for a peer; returns its number. The scheduler hears of it after the way up.
+
+        Nothing keeps the order between two connections, even of one peer: its new one may be there before the old
+        one's end is noticed.
+        """
         connection = len(self._numbers)
         self._numbers.append(peer.number)
+        self._steady.append(peer.steady)
+        self._peers.append(peer)
         self._oracle.named(connection, peer.name)
-        self._peers[connection] = peer
-        at = self._up[peer.kind].arrival(peer.up, self._engine.instant)
+        luck = peer.luck
+        peer.luck = mix(luck, _AGAIN)
+        self._up[peer.kind].open(connection, mix(luck, _UP))
+        self._down[peer.kind].open(connection, mix(luck, _DOWN))
+        at = self._up[peer.kind].arrival(connection, self._engine.instant)
         self._engine.call_at(at, self._opened, (connection, peer.kind))
         return connection
 
     def close(self, peer: Peer, connection: int) -> None:
         """End a connection from the peer's side; what it sent before arrives before."""
-        at = self._up[peer.kind].arrival(peer.up, self._engine.instant)
+        at = self._up[peer.kind].arrival(connection, self._engine.instant)
         self._engine.call_at(at, self._closed, connection)
 
     def send(self, peer: Peer, connection: int, message: Incoming) -> None:
         """Send a message to the scheduler."""
         engine = self._engine
-        at = self._up[peer.kind].arrival(peer.up, engine.instant)
+        at = self._up[peer.kind].arrival(connection, engine.instant)
         heappush(engine.queue, (at, NORMAL, engine.number(), None, self._received, (connection, message)))
 
-    def speak(self, peer: Peer, connection: int, message: Utterance) -> None:
+    def answer(self, connection: int, message: JobResult) -> None:
+        """Send a node's result to the scheduler."""
+        engine = self._engine
+        at = self._node_up.arrival(connection, engine.instant)
+        heappush(engine.queue, (at, NORMAL, engine.number(), None, self._received, (connection, message)))
+
+    def speak(self, connection: int, message: Utterance) -> None:
         """Send an utterance to the scheduler."""
         self._airborne += 1
         engine = self._engine
-        at = self._session_up.arrival(peer.up, engine.instant)
+        at = self._session_up.arrival(connection, engine.instant)
         heappush(engine.queue, (at, NORMAL, engine.number(), None, self._heard, (connection, message)))
 
     def _opened(self, argument: tuple[int, PeerKind]) -> None:
@@ -145,7 +168,7 @@ class Port:
         outputs = self._scheduler.closed(connection, now)
         self._journal.append((self._judge_closed, connection, None, now, outputs))
         self.trace.extend((now, connection, _CLOSED, 1))
-        del self._peers[connection]
+        self._peers[connection] = None
         self._after(outputs, now)
 
     def _heard(self, argument: tuple[int, Utterance]) -> None:
@@ -177,7 +200,7 @@ class Port:
                 kind = type(message)
                 if kind is JobAssign:
                     node = self._peers[to[0]]
-                    at = self._node_down.arrival(node.down, now)
+                    at = self._node_down.arrival(to[0], now)
                     if node.plan is not None:
                         node.plan(message, at)
                     else:
@@ -198,21 +221,21 @@ class Port:
         hop = self._session_down
         table = hop.table
         tail_from = hop.tail_from
-        peers = self._peers
+        luck = hop.luck
+        free_at = hop.free_at
+        are_steady = self._steady
         instants = []
-        steady = True
+        steady = 1
         for connection in to:
-            peer = peers[connection]
-            way = peer.down
-            way.luck = luck = (way.luck * MULTIPLIER + INCREMENT) & MASK
-            bin_ = luck >> TABLE_SHIFT
-            at = now + (table[bin_] if bin_ < tail_from else hop.exact(luck))
-            if at < way.free_at:
-                at = way.free_at
+            luck[connection] = chance = (luck[connection] * MULTIPLIER + INCREMENT) & MASK
+            bin_ = chance >> TABLE_SHIFT
+            at = now + (table[bin_] if bin_ < tail_from else hop.exact(chance))
+            if at < free_at[connection]:
+                at = free_at[connection]
             else:
-                way.free_at = at
+                free_at[connection] = at
             instants.append(at)
-            steady = steady and peer.steady
+            steady &= are_steady[connection]
         if steady:
             self._journal.append((self._judge_arrivals, to, message, place, instants))
         else:
@@ -250,8 +273,8 @@ class Port:
             peer = self._peers[connection]
             if listing and not peer.awaits_members:
                 continue  # the client only redraws its list, and nothing follows from that
-            hop = self._session_down if peer.kind == "session" else self._node_down
-            self._engine.call_at(hop.arrival(peer.down, now), self._other_arrived, (peer, connection, message))
+            hop = self._down[peer.kind]
+            self._engine.call_at(hop.arrival(connection, now), self._other_arrived, (peer, connection, message))
 
     def _other_arrived(self, argument: tuple[Peer, int, Outgoing]) -> None:
         peer, connection, message = argument

@@ -228,7 +228,7 @@ class World:
         """The code of the room that each session last named."""
         self._last_index: dict[str, int] = {}
         self._last_connection = 0
-        self._next_beat = us(BEAT)
+        self._beaten_at = 0
 
     # --- the driver
 
@@ -260,17 +260,17 @@ class World:
         assert deadline is None or deadline > self.now, "it was just woken and wants to be woken at this instant again"
 
     def at(self, seconds: float, *, asleep: bool = False) -> None:
-        """Let time pass until then, waking the scheduler whenever it is due; ``asleep``: not yet at the last instant."""
+        """Let time pass until then, waking the scheduler whenever it is due; ``asleep``: not at the last instant."""
         until = us(seconds)
         assert until >= self.now, "time does not go back"
         while True:
             deadline = self.scheduler.next_deadline
-            moment = self._next_beat if deadline is None else min(self._next_beat, deadline)
+            moment = min(self._beat_due(), until + 1 if deadline is None else deadline)
             if moment > until:
                 break
             self.now = max(self.now, moment)
-            if self._next_beat <= self.now:
-                self._next_beat += us(BEAT)
+            if self._beat_due() <= self.now:
+                self._beaten_at = self.now
                 self.beat()
             if asleep and self.now == until:
                 break
@@ -278,6 +278,9 @@ class World:
             if deadline is not None and deadline <= self.now:
                 self.wake()
         self.now = until
+
+    def _beat_due(self) -> int:
+        return (self._beaten_at // us(BEAT) + 1) * us(BEAT)
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
@@ -317,7 +320,9 @@ class World:
 
     # --- nodes
 
-    def node(self, name: str, *, pairs: str | None = None, slots: int = 4, extra: Iterable[str] = (), **changes: Any) -> None:
+    def node(
+        self, name: str, *, pairs: str | None = None, slots: int = 4, extra: Iterable[str] = (), **changes: Any
+    ) -> None:
         """A node registers and proves itself at once."""
         self.register(name, pairs=pairs, slots=slots, extra=extra, **changes)
         for _ in range(self.settings.health_check_count):
@@ -453,10 +458,14 @@ class World:
     def speak(self, name: str, index: int | None = None, *, src: str = "", tgt: str = "", **fields: Any) -> list[Any]:
         """A session finishes an utterance, by default its next; returns what came back to it at once."""
         if index is None:
-            index = self._last_index.get(name, -1) + 1
+            index = self.next_index(name)
         self._last_index[name] = max(index, self._last_index.get(name, -1))
         audio = f"{name}#{index}"
         return self.say(name, Utterance(name, index, False, src, tgt, audio, "pcm16", 16_000, **fields))
+
+    def next_index(self, name: str) -> int:
+        """One above the highest index of an utterance that was spoken here."""
+        return self._last_index.get(name, -1) + 1
 
     def chunk(self, name: str, payload: str | None = None, *, final: bool = False) -> list[Any]:
         """A session sends a piece of speech."""

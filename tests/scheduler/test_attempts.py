@@ -201,6 +201,16 @@ def test_a_failure_of_a_timed_out_attempt_only_frees_its_slot() -> None:
     assert world.heard("ana") == [JOB]
 
 
+def test_a_failure_is_tried_again_though_an_earlier_attempt_is_still_out() -> None:
+    world = scene("n1", "n2", "n3", job_timeout=10, max_attempts=3)
+    world.speak("ana")
+    world.at(12)
+    world.answer(JOB, attempt=2, code="INTERNAL_ERROR")
+    assert world.nodes_of(JOB) == ["n1", "n2", "n3"]
+    world.answer(JOB, attempt=1)
+    assert world.heard("ana") == [JOB]
+
+
 def test_a_result_at_the_very_instant_of_its_time_out_counts() -> None:
     world = scene(job_timeout=10, max_attempts=1)
     world.speak("ana")

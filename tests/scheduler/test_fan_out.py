@@ -175,9 +175,7 @@ def test_with_same_language_translate_a_language_is_translated_into_itself() -> 
     assert assigned(world) == ["ana#0>en", "ana#0>zh"]
 
 
-@pytest.mark.parametrize(
-    ("match", "expected"), [("exact", ["ana#0>zh-CN", "ana#0>zh-Hant"]), ("primary", [])]
-)
+@pytest.mark.parametrize(("match", "expected"), [("exact", ["ana#0>zh-CN", "ana#0>zh-Hant"]), ("primary", [])])
 def test_zh_and_zh_cn_are_different_unless_primary_subtags_are_compared(match: str, expected: list[str]) -> None:
     world = World(language_match=match)
     world.node("n1", pairs="zh>zh-CN zh>zh-Hant", slots=9)

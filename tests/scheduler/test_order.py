@@ -189,6 +189,26 @@ def test_a_job_that_waited_too_long_for_a_node_lets_those_behind_it_go(ordering:
     assert heard(world, "ben") == [1]
 
 
+def test_those_behind_a_job_that_ends_are_sent_before_anything_else_happens() -> None:
+    """A node with two jobs is lost: what the first one held up goes out before the second is dealt with."""
+    world = World(max_attempts=1, max_hold=100)
+    world.node("n1", slots=2)
+    world.node("n2")
+    world.room("ana:zh", "ben:en")
+    world.session("eve")
+    world.drain("n2")
+    speak(world, 1)
+    speak(world, 1, "eve")
+    world.lose("n2")
+    world.node("n2")
+    speak(world, 1)
+    answer(world, 1)
+    before = len(world.sent)
+    world.lose("n1")
+    kinds = [(type(message).__name__, message.session_id) for _, message in world.sent[before:]]
+    assert kinds == [("UiEvent", "ana"), ("TranslationResult", "ana"), ("UiEvent", "eve")]
+
+
 def test_a_failed_job_in_the_middle_is_not_waited_for_later() -> None:
     world = scene(ordering="strict")
     speak(world, 3)

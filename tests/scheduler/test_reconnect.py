@@ -151,23 +151,6 @@ def test_other_messages_are_kept_too() -> None:
     assert [type(message) for message in answer[2:]] == [UiEvent, WebrtcOffer]
 
 
-def test_a_kept_result_is_checked_again_when_its_recipient_comes_back() -> None:
-    """The language is changed by a message that the scheduler got before it knew that the old connection was dead."""
-    world = scene(room_expiry=30, room_scan_interval=10)
-    world.drop("ben")
-    say_and_answer(world)
-    world.at(19)
-    world.resume("ben")
-    world.drop("ben")
-    say_and_answer(world)
-    world.at(30)
-    assert world.heard("ben") == ["ana#0>en"]
-    world.language("dan", None)
-    world.at(38)
-    world.resume("ben")
-    assert world.heard("ben") == ["ana#0>en", "ana#1>en"]
-
-
 def test_a_kept_result_of_a_room_that_has_ended_is_not_sent_and_its_notice_is() -> None:
     world = scene(reconnect_grace=100, room_expiry=30, room_scan_interval=10)
     world.drop("ben")

@@ -48,16 +48,25 @@ def test_creating_a_room_is_acknowledged_and_then_shows_its_one_member() -> None
 def test_members_are_shown_with_the_moment_they_joined() -> None:
     world = World()
     code = world.room("ana:zh")
-    world.at(86_400 * 59 + 3_661.5)
-    world.speak("ana")
+    world.at(60)
     world.join("ben", code)
-    # 59 days on nobody has spoken for long, but the room is only ended at a scan: begin a new one.
+    world.oversleep(86_400 * 59 + 3_661.5)
+    world.session("cy")
     world.room("cy:en")
-    world.join("ben", world.code["cy"])
-    shown = world.got("cy", RoomMembers)[-1].members
-    assert shown[0].joined_at == "2026-03-01T01:01:01.500000Z"
-    assert shown[-1].display_name is None
-    assert shown[-1].preferred_lang is None
+    assert [m.joined_at for m in world.got("ben", RoomMembers)[-1].members] == [
+        "2026-01-01T00:00:00.000000Z",
+        "2026-01-01T00:01:00.000000Z",
+    ]
+    (cy,) = world.got("cy", RoomMembers)[-1].members
+    assert cy.joined_at == "2026-03-01T01:01:01.500000Z"
+
+
+def test_a_name_and_a_language_that_are_absent_stay_absent() -> None:
+    world = World()
+    code = world.room("ana:zh")
+    world.join("ben", code)
+    ben = world.got("ana", RoomMembers)[-1].members[1]
+    assert (ben.display_name, ben.preferred_lang, ben.raw_voice_preferences) == (None, None, None)
 
 
 @pytest.mark.parametrize("how", ["create", "join another", "join the same"])
@@ -97,7 +106,19 @@ def test_a_code_may_come_back_after_its_room_ended_with_a_new_room_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["", "1", "12345", "1234567", "12345a", "12 456", "-12345", "１２３４５６", "12345\n", "abcdef"]
+    "code",
+    [
+        "",
+        "1",
+        "12345",
+        "1234567",
+        "12345a",
+        "12 456",
+        "-12345",
+        "\uff11\uff12\uff13\uff14\uff15\uff16",
+        "12345\n",
+        "abcdef",
+    ],
 )
 def test_a_room_code_is_six_digits(code: str) -> None:
     world = World()
@@ -366,6 +387,7 @@ def test_a_room_exactly_as_old_as_its_time_is_ended() -> None:
         ("utterance alone", True),
         ("utterance without a node", True),
         ("result", True),
+        ("kept result", True),
         ("refused utterance", False),
         ("result for nobody", False),
         ("failure", False),
@@ -378,13 +400,14 @@ def test_a_room_exactly_as_old_as_its_time_is_ended() -> None:
 )
 def test_last_speaking_at_moves_with_speech_joins_and_results_and_nothing_else(what: str, moves: bool) -> None:
     """The room opens at 0 and ends at the scan of 120 s unless something at 50 s counted."""
-    world = World(room_expiry=100, room_scan_interval=60, job_timeout=1000)
+    grace = 1000 if what == "kept result" else 0
+    world = World(room_expiry=100, room_scan_interval=60, job_timeout=1000, reconnect_grace=grace)
     if what != "utterance without a node":
         world.node("n1")
     members = ["ana:zh"] if what == "utterance alone" else ["ana:zh", "ben:en", "cy:ja"]
     code = world.room(*members)
     world.session("dan", "zh", "en")
-    if what in ("result", "result for nobody", "failure", "refused utterance"):
+    if what in ("result", "kept result", "result for nobody", "failure", "refused utterance"):
         world.speak("ana", 5)
     world.at(50)
     if what == "join":
@@ -398,6 +421,9 @@ def test_last_speaking_at_moves_with_speech_joins_and_results_and_nothing_else(w
     elif what == "refused utterance":
         assert codes(world.speak("ana", 5)) == ["INVALID_MESSAGE"]
     elif what == "result":
+        world.answer("ana#5>en")
+    elif what == "kept result":
+        world.drop("ben")
         world.answer("ana#5>en")
     elif what == "result for nobody":
         world.leave("ben")

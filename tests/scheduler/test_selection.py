@@ -89,7 +89,9 @@ def test_each_stage_needs_its_model_installed_enabled_and_ready(missing: str, wh
         installed = tuple(model for model in installed if model.model_id != missing)
     elif how == "not enabled":
         installed = tuple(
-            InstalledModel(m.model_id, m.kind, m.version, m.src_lang, m.tgt_lang, None, False) if m.model_id == missing else m
+            InstalledModel(m.model_id, m.kind, m.version, m.src_lang, m.tgt_lang, None, False)
+            if m.model_id == missing
+            else m
             for m in installed
         )
     world.node("n1", installed_models=installed)
@@ -725,7 +727,10 @@ def test_the_dry_run_shows_every_node_with_its_verdict_and_its_load() -> None:
     world.node("n3", pairs="ja>zh")
     world.session("ana")
     world.speak("ana")
-    answer = [(v.node_id, v.status.value, v.exclude_reason, v.jobs, v.slots, v.chosen) for v in world.scheduler.where("zh", "en")]
+    answer = [
+        (v.node_id, v.status.value, v.exclude_reason, v.jobs, v.slots, v.chosen)
+        for v in world.scheduler.where("zh", "en")
+    ]
     assert answer == [
         ("n1", "ready", None, 1, 2, False),
         ("n2", "ready", None, 0, 3, True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import process_time
 
 import pytest
 
@@ -171,3 +172,20 @@ def test_an_utterance_too_long_for_anybody_is_refused() -> None:
     assert [codes(answer) for answer in answers] == [[], [], [], ["INVALID_MESSAGE"]]
     world.chunk("ana", "QUJD", final=True)
     assert world.given["ana#0>en"][0].assign.audio == "QUJD", "nothing of it is kept"
+
+
+def test_a_chunk_costs_the_same_however_many_came_before_it() -> None:
+    """Whoever sends a long utterance in tiny pieces must not slow everybody down."""
+    world = World()
+    world.session("ana")
+    connection, chunk = world.connection("ana"), AudioChunk("ana", 0, False, "QUJD")
+
+    def time_of(count: int) -> float:
+        before = process_time()
+        for _ in range(count):
+            world.scheduler.received(connection, chunk, 0)
+        return process_time() - before
+
+    first = time_of(500)
+    time_of(9_000)
+    assert time_of(500) < 8 * first

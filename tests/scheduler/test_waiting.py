@@ -168,27 +168,16 @@ def test_a_job_waits_no_longer_than_so_long() -> None:
 def test_a_job_that_waits_again_has_its_time_anew() -> None:
     world = scene(waiting_time_max=10)
     world.drain("n1")
+    world.at(1)
     world.speak("ana")
     world.at(8)
     world.node("n2", slots=1)
     world.at(9)
     world.lose("n2")
-    world.at(18)
+    world.at(18.9)
     assert world.ended() == {}
     world.at(19)
     assert world.ended() == {"expired": 1}
-
-
-def test_a_job_that_waits_again_goes_behind_those_who_wait_already() -> None:
-    world = scene(max_attempts=3)
-    speak(world, 3)
-    world.lose("n1")
-    world.node("n1", slots=1)
-    assert world.nodes_of("ana#1>en") == ["n1"]
-    world.answer("ana#1>en")
-    assert world.nodes_of("ana#2>en") == ["n1"]
-    world.answer("ana#2>en")
-    assert world.nodes_of("ana#0>en") == ["n1", "n1"]
 
 
 def test_a_waiting_job_whose_turn_comes_with_nobody_to_tell_ends_without_a_node() -> None:
