@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from test_oracle_history import SECOND, History, clean, expired, found, to
+from test_oracle_history import HARDWARE, SECOND, History, clean, error, expired, found, to
 
 from simroom.scheduler.messages import (
     AsrPartial,
+    Hardware,
     JobCancel,
+    NodeControl,
     NodeHeartbeat,
     NodeStatusNotice,
     ResourceUsage,
@@ -181,14 +183,14 @@ def test_a_time_out_that_is_missed_shows_at_the_next_message():
     history.at(31)
     history.answer(n1, "j0", history.sent("j0", en), attempt=1)
     verdict = history.finish()
-    assert [entry[:2] for entry in found(verdict)][0] == ("I6", "accounts")
+    assert next(entry[:2] for entry in found(verdict)) == ("I6", "accounts")
 
 
 def test_a_time_out_that_is_missed_shows_at_the_end():
     history, n1, _, zh, _ = pair(max_attempts=1)
     history.say(zh, ("j0", n1, "en"))
     history.at(31)
-    assert [entry[:2] for entry in found(history.finish())][0] == ("I6", "accounts")
+    assert next(entry[:2] for entry in found(history.finish())) == ("I6", "accounts")
 
 
 def test_what_is_done_late_is_found_unless_the_driver_may_be_late():
@@ -624,10 +626,6 @@ def test_a_silent_node_that_is_not_taken_for_offline_is_found():
     ],
 )
 def test_a_node_that_cannot_be_taken_is_refused_and_may_try_again(changes, refusal):
-    from test_oracle_history import HARDWARE, error
-
-    from simroom.scheduler.messages import Hardware
-
     history = History()
     if refusal == "NODE_ID_CONFLICT":
         first = history.node("n1")
@@ -658,8 +656,6 @@ def test_a_node_that_registers_again_has_no_jobs_and_keeps_its_place():
 
 
 def test_a_draining_node_finishes_what_it_has_and_gets_nothing_new():
-    from simroom.scheduler.messages import NodeControl
-
     history, n1, n2, zh, en = pair()
     history.say(zh, ("j0", n1, "en"))
     history.send(n1, NodeControl("n1", "drain"), history.status(n1, "draining"))

@@ -458,7 +458,7 @@ def test_a_job_that_waits_though_a_node_fits_is_found():
     history.node("a")
     session = history.session("s")
     history.say(session)
-    assert [entry[:2] for entry in found(history.finish())][0] == ("I5", "wrong_node")
+    assert next(entry[:2] for entry in found(history.finish())) == ("I5", "wrong_node")
 
 
 def test_every_step_is_told_where_that_is_the_rule():

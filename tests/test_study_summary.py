@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from simroom.sim.run import RunData
 from test_study_example import MS, SECOND, Scribe, breach, empty, example, scenario, verdict
 
 from simroom.oracle.ledger import JobEnd
+from simroom.sim.run import RunData
 from simroom.study.conclusion import Conclusion, conclude
 from simroom.study.expect import read
 from simroom.study.summary import Source, Timing, dumps, summary, timing

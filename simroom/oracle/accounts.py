@@ -7,7 +7,8 @@ from itertools import chain
 from typing import Final
 
 from simroom.oracle.ledger import NONE, JobEnd
-from simroom.oracle.mirror import LIVING, Job, Mirror
+from simroom.oracle.mirror import Mirror
+from simroom.oracle.state import LIVING, Job
 from simroom.oracle.verdict import Verdict
 from simroom.scheduler.messages import ServiceTimes
 

@@ -10,12 +10,13 @@ from simroom.oracle.clients import Clients
 from simroom.oracle.ending import Ending
 from simroom.oracle.fleet import Node
 from simroom.oracle.ledger import NONE, JobEnd
-from simroom.oracle.mirror import LIVING, Attempt, Audience, Job, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.notices import Notices
 from simroom.oracle.order import Order
 from simroom.oracle.placing import Placing
 from simroom.oracle.recipients import matching
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import LIVING, Attempt, Audience, Job
 from simroom.oracle.tokens import Tokens
 from simroom.scheduler.messages import Addressed, AsrPartial, Error, ErrorCode, JobResult, TranslationResult
 
@@ -103,12 +104,9 @@ class Answers:
             or self._peers.get(connection) is not node
             or (message.attempt_id != job.attempt and message.attempt_id is not None)
             or job.earlier is not None
-            or job.end != LIVING
-            or job.answered_at != NONE
             or not living
             or living[0] is not job
             or (len(living) > 1 and living[1].result is not None)
-            or job_id in self._flying
             or self._waiting
             or not self._usual
         ):
@@ -129,12 +127,10 @@ class Answers:
         findings = self._findings
         if room is not None:
             room.last_speaking_at = now
-            findings.room_results += 1
+            findings.usual_in_room += 1
             if lane.orphan:
                 self._mirror.tidy(lane)
-        findings.results += 1
-        findings.turns += 1
-        findings.ends += 1
+        findings.usual += 1
         job.running = False
         job.answered_at = now
         job.end = 0

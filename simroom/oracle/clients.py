@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from simroom.oracle.mirror import Job, Mirror, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.once import Once
+from simroom.oracle.state import Job, Session
 from simroom.scheduler.messages import TranslationResult
 
 _SWEEP_MIN: Final = 64

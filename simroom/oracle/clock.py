@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 from simroom.oracle.answers import Answers
-from simroom.oracle.mirror import LIVING, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.node_life import NodeLife
 from simroom.oracle.order import Order
 from simroom.oracle.placing import Placing
 from simroom.oracle.room_requests import RoomRequests
 from simroom.oracle.sent import Sent
 from simroom.oracle.session_requests import SessionRequests
+from simroom.oracle.state import LIVING
 
 NEVER: Final = 1 << 62
 

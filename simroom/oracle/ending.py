@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.ledger import JobEnd
-from simroom.oracle.mirror import Job, Mirror, Room
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.notices import Notices
 from simroom.oracle.order import Order
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Job, Room
 
 
 class Ending:

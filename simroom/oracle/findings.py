@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from simroom.oracle.verdict import INVARIANTS, Violation
 
 if TYPE_CHECKING:
-    from simroom.oracle.mirror import Job, Room
+    from simroom.oracle.state import Job, Room
 
 KINDS: Final = (
     "missing",
@@ -31,6 +31,8 @@ class Findings:
     Attributes:
         results: Results whose recipients, copies and payload were judged.
         room_results: Those of them that came from a room.
+        usual: Results that were right in every respect at one look, on top of all the above and below; likewise
+            ``usual_in_room``.
         turns: Results whose turn was judged.
         placed_alone: Placings judged for speakers outside rooms; likewise ``placed_in_room``.
         ends: Ends of jobs judged.
@@ -45,6 +47,8 @@ class Findings:
         self.counts: dict[str, int] = dict.fromkeys(KINDS, 0)
         self.results = 0
         self.room_results = 0
+        self.usual = 0
+        self.usual_in_room = 0
         self.turns = 0
         self.placed_alone = 0
         self.placed_in_room = 0
@@ -104,15 +108,16 @@ class Findings:
             ordered: Whether the settings ask for any order.
         """
         placed = self.placed_alone + self.placed_in_room
+        results = self.results + self.usual
         judged = {
-            "I1": self.results,
-            "I2": self.results,
-            "I3": self.turns if ordered else 0,
+            "I1": results,
+            "I2": results,
+            "I3": self.turns + self.usual if ordered else 0,
             "I4": placed,
             "I5": placed,  # each against a prediction that does not know the mode
-            "I6": self.ends,
-            "I7": self.room_results,
-            "token": self.results,
+            "I6": self.ends + self.usual,
+            "I7": self.room_results + self.usual_in_room,
+            "token": results,
             "reply": self.replies,
             "may": self.arrivals,
             "must": self.awaited,

@@ -11,13 +11,14 @@ from simroom.oracle.ending import Ending
 from simroom.oracle.fleet import DEGRADED, DRAINING, OFFLINE, READY, REGISTERING, Node
 from simroom.oracle.leaks import Leaks
 from simroom.oracle.ledger import NONE, JobEnd
-from simroom.oracle.mirror import LIVING, Job, Mirror, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.once import Once
 from simroom.oracle.order import Order
 from simroom.oracle.placing import Placing
 from simroom.oracle.replies import Replies
 from simroom.oracle.sending import Sending
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import LIVING, Job, Session
 from simroom.scheduler.messages import (
     AsrPartial,
     Error,
@@ -225,7 +226,7 @@ class Leftovers:
     def _partial(self, sent: Sent, _position: int, to: tuple[int, ...], message: AsrPartial) -> None:
         speaker = self._mirror.sessions.get(message.session_id)
         who = self._mirror.names(to)
-        if speaker is None or to != speaker.own:
+        if speaker is None or not to or to != speaker.own:
             what = "what the ASR heard went to others than the speaker"
             self._findings.add("I7", "leaked", sent.now, what, recipients=who, job_id=message.job_id)
         else:
@@ -235,7 +236,8 @@ class Leftovers:
 
     def _status(self, sent: Sent, _position: int, to: tuple[int, ...], message: NodeStatusNotice) -> None:
         peer = self._mirror.peers.get(to[0]) if to else None
-        self._replies.wrong(sent.now, f"node {message.node_id} was told it is {message.status}; it is not", to[0])
+        what = f"node {message.node_id} was told it is {message.status}; it is not"
+        self._replies.wrong(sent.now, what, to[0] if to else None)
         known = (REGISTERING, READY, DEGRADED, DRAINING)
         if isinstance(peer, Node) and peer.status != OFFLINE and message.status in known:
             peer.status = message.status
@@ -251,11 +253,13 @@ class Leftovers:
             what = f"{', '.join(who[:3])} was sent a {type(message).__struct_config__.tag} for no reason"
             self._findings.add("reply", "reply", sent.now, what, room=room, recipients=who)
 
-    def _cancel(self, sent: Sent, _position: int, to: tuple[int, ...], message: JobCancel) -> None:
+    def _cancel(self, sent: Sent, position: int, to: tuple[int, ...], message: JobCancel) -> None:
         job = self._known(sent, message.job_id)
         if job is not None and job.end == LIVING and job.running and message.attempt_id == job.attempt:
             who = ", ".join(self._mirror.names(to))
             self._accounts.wrong(job, sent.now, f"{who} was told to stop though the job lives")
+        else:
+            self._reply(sent, position, to, message)
 
     def _reply(self, sent: Sent, _position: int, to: tuple[int, ...], message: Any) -> None:
         code = getattr(message, "code", None)

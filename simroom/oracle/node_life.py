@@ -6,9 +6,10 @@ from typing import Final
 
 from simroom.oracle.answers import Answers
 from simroom.oracle.fleet import DEGRADED, DRAINING, OFFLINE, READY, REGISTERING, Node
-from simroom.oracle.mirror import Link, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.replies import Replies
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Link
 from simroom.scheduler.messages import (
     Error,
     ErrorCode,

@@ -7,8 +7,9 @@ from typing import Final
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.fleet import OFFLINE, Node
 from simroom.oracle.ledger import NONE
-from simroom.oracle.mirror import Attempt, Job, Kept, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Attempt, Job, Kept
 from simroom.scheduler.messages import JobCancel, UiEvent
 
 ERROR: Final = "ERROR"
@@ -63,7 +64,9 @@ class Notices:
             return None
         to, message = taken
         wrong = None
-        if to != speaker.own:
+        if sent.turned:
+            wrong = "the speaker was told before its turn"
+        elif to != speaker.own:
             wrong = f"{', '.join(self._mirror.names(to)[:3])} was told, and not the speaker alone"
         elif code is not None and message.error_code != code:
             wrong = f"the speaker was told {message.error_code} instead of {code}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simroom.oracle.mirror import Job, Mirror
+from simroom.oracle.mirror import Mirror
+from simroom.oracle.state import Job
 
 
 class Once:

@@ -20,7 +20,7 @@ from simroom.oracle.fleet import Node
 from simroom.oracle.leaks import Leaks
 from simroom.oracle.ledger import NONE, Ledger
 from simroom.oracle.leftovers import Leftovers
-from simroom.oracle.mirror import Link, Mirror, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.node_life import NodeLife
 from simroom.oracle.notices import Notices
 from simroom.oracle.once import Once
@@ -33,6 +33,7 @@ from simroom.oracle.sending import Sending
 from simroom.oracle.sent import Sent
 from simroom.oracle.session_requests import SessionRequests
 from simroom.oracle.speaking import Speaking
+from simroom.oracle.state import Link, Session
 from simroom.oracle.tokens import Tokens
 from simroom.oracle.verdict import Verdict
 from simroom.scheduler.messages import (

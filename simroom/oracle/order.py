@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.ledger import JobEnd
-from simroom.oracle.mirror import LIVING, Job, Lane, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.sending import Sending
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import LIVING, Job, Lane
 from simroom.scheduler.messages import JobResult
 
 

@@ -10,10 +10,11 @@ from simroom.oracle.accounts import Accounts
 from simroom.oracle.ending import Ending
 from simroom.oracle.fleet import Node
 from simroom.oracle.ledger import JobEnd
-from simroom.oracle.mirror import Attempt, Job, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.notices import Notices
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Attempt, Job
 from simroom.oracle.tokens import Tokens
 from simroom.scheduler.messages import ErrorCode, JobAssign, UiEvent
 
@@ -106,6 +107,9 @@ class Placing:
             return
         taken = sent.take(JobAssign, lambda _, message: self.is_for(job, message))
         if taken is not None:
+            if sent.turned:
+                what = "it was given to a node before a job whose turn came earlier"
+                self._findings.add("I3", "out_of_order", sent.now, what, job=job)
             self._given(sent, job, choice, taken[0], taken[1], src)
         elif choice is None:
             self._refuse(sent, job, self._fleet.furthest(job.profile))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simroom.oracle.mirror import NOBODY, Audience, Job, Mirror, Room, Session
+from simroom.oracle.mirror import Mirror
+from simroom.oracle.state import NOBODY, Audience, Job, Room, Session
 
 
 def matching(room: Room, tgt: str) -> Audience:

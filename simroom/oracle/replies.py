@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from simroom.oracle.leaks import Leaks
-from simroom.oracle.mirror import Link, Mirror, Room, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Link, Room, Session
 from simroom.scheduler.messages import Error, Member, RoomError, RoomMembers
 
 M = TypeVar("M")

@@ -6,9 +6,10 @@ from typing import Final
 
 from simroom.oracle.ending import Ending
 from simroom.oracle.leaks import Leaks
-from simroom.oracle.mirror import Kept, Mirror, Room, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.replies import Replies
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Kept, Room, Session
 from simroom.scheduler.messages import (
     Error,
     ErrorCode,

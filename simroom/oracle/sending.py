@@ -6,10 +6,11 @@ from simroom.oracle.accounts import Accounts
 from simroom.oracle.clients import Clients
 from simroom.oracle.leaks import Leaks
 from simroom.oracle.ledger import JobEnd
-from simroom.oracle.mirror import Job, Kept, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.once import Once
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Job, Kept
 from simroom.oracle.tokens import Tokens
 from simroom.scheduler.messages import JobResult, TranslationResult
 

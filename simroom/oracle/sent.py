@@ -9,7 +9,7 @@ from simroom.oracle.ledger import NONE
 from simroom.scheduler.messages import Addressed
 
 if TYPE_CHECKING:
-    from simroom.oracle.mirror import Job
+    from simroom.oracle.state import Job
 
 M = TypeVar("M")
 

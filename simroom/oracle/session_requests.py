@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from simroom.oracle.mirror import Job, Link, Mirror, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.replies import Replies
 from simroom.oracle.room_requests import RoomRequests
 from simroom.oracle.sending import Sending
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Job, Link, Session
 from simroom.scheduler.messages import (
     ClientHeartbeat,
     Error,

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.fleet import Node, Profile, models_needed
 from simroom.oracle.ledger import NONE
-from simroom.oracle.mirror import Job, Lane, Mirror, Room, Session
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.payload import Speech
 from simroom.oracle.placing import Placing
 from simroom.oracle.recipients import snapshot
 from simroom.oracle.replies import Replies
 from simroom.oracle.sent import Sent
+from simroom.oracle.state import Job, Lane, Room, Session
 from simroom.oracle.tags import AUTO
 from simroom.scheduler.messages import Addressed, AudioChunk, Error, ErrorCode, Features, JobAssign, Utterance
 

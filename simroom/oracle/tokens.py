@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from simroom.oracle.mirror import Job, Mirror
+from simroom.oracle.mirror import Mirror
 from simroom.oracle.payload import translated
+from simroom.oracle.state import Job
 from simroom.scheduler.messages import JobAssign, JobResult, TranslationResult
 
 

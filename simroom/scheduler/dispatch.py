@@ -107,7 +107,7 @@ class Dispatch:
                 known = speaker.wanted if src_lang == speaker.src_lang else None
                 targets = known if known is not None else self._wanted(speaker, room, src_lang)
             else:
-                target = self._own_target(speaker, utterance)
+                target = speaker.tgt_lang
                 targets = (target,) if target != src_lang or self._settings.same_language == "translate" else ()
         needs = speaker.needs
         if utterance.features is not None or utterance.auto_langs is not None:
@@ -210,12 +210,8 @@ class Dispatch:
         """Place waiting jobs, oldest first among those that fit, for as long as one fits."""
         while self._waiting:
             oldest: Job | None = None
-            for (src_lang, tgt_lang, needs), group in list(self._groups.items()):
-                while group and not group[0].waiting:
-                    group.popleft()
-                if not group:
-                    del self._groups[src_lang, tgt_lang, needs]
-                elif self._selection.any_fits(self._selection.fitting(src_lang, tgt_lang, needs)) and (
+            for (src_lang, tgt_lang, needs), group in self._groups.items():
+                if self._selection.any_fits(self._selection.fitting(src_lang, tgt_lang, needs)) and (
                     oldest is None or group[0].waiting < oldest.waiting
                 ):
                     oldest = group[0]
@@ -230,8 +226,12 @@ class Dispatch:
     def _stop_waiting(self, job: Job) -> None:
         job.waiting = 0
         del self._waiting[job]
-        if not self._waiting:
-            self._groups.clear()
+        key = (job.src_lang, job.tgt_lang, job.needs)
+        group = self._groups[key]
+        while group and not group[0].waiting:
+            group.popleft()
+        if not group:
+            del self._groups[key]
 
     # --- answers
 
@@ -256,6 +256,8 @@ class Dispatch:
                 self._succeeded(job, message, now, out)
             elif job.current is attempt:
                 self._attempt_failed(job, attempt, message, now, out)
+            else:
+                self.uncounted_count["late"] += 1
         if self._waiting:
             self.serve_waiting(now, out)
 
@@ -273,10 +275,14 @@ class Dispatch:
             self.uncounted_count["unknown"] += 1
         elif node not in job.tried:
             self.uncounted_count["not_given"] += 1
-        elif job.result is not None:
+        elif job.result is not None or not message.success:
             self.uncounted_count["late"] += 1
-        elif message.success:
+        else:
             self._succeeded(job, message, now, out)
+
+    def discount(self, message: JobResult) -> None:
+        """An answer came over a connection that is no node's: it counts for nothing."""
+        self.uncounted_count["unknown" if message.job_id not in self._jobs else "not_given"] += 1
 
     def _succeeded(self, job: Job, message: JobResult, now: int, out: list[Addressed]) -> None:
         if job.waiting:
@@ -307,8 +313,9 @@ class Dispatch:
     def _attempt_failed(self, job: Job, attempt: Attempt, message: JobResult, now: int, out: list[Addressed]) -> None:
         job.current = None
         job.tried = (*job.tried, attempt.node)
+        said = message.error is not None
         code = message.error.code if message.error is not None else ErrorCode.INTERNAL_ERROR
-        if code in TRIED_AGAIN and job.attempt_count < self._settings.max_attempts:
+        if said and code in TRIED_AGAIN and job.attempt_count < self._settings.max_attempts:
             self._place(job, now, out)
         else:
             self._fail(job, JobEnd.FAILED, code, None, now, out)

@@ -177,16 +177,16 @@ class Fleet:
         """When the nodes are looked at next; None: all are offline."""
         return next_multiple(self._scanned_at, self._settings.node_scan_interval) if self._online_count else None
 
-    def scan(self, now: int, out: list[Addressed]) -> list[int]:
-        """Take for offline every node that has been silent too long; returns their connections, which stay open."""
-        self._scanned_at = now
-        silent_since = now - self._settings.heartbeat_timeout
+    def scan(self, due: int, now: int, out: list[Addressed]) -> list[tuple[int, Node]]:
+        """Take for offline every node that was silent too long at ``due``; returns them and their open connections."""
+        self._scanned_at = due
+        silent_since = due - self._settings.heartbeat_timeout
         silent = [
             node
             for node in self._selection.nodes
             if node.connection is not None and node.last_heartbeat_at <= silent_since
         ]
-        connections = [node.connection for node in silent if node.connection is not None]
+        connections = [(node.connection, node) for node in silent if node.connection is not None]
         for node in silent:
             self._move(node, NodeEvent.HEARTBEAT_TIMED_OUT, now, out)
         # Only now, so that no job is tried again on a node that is found silent by the same look.

@@ -250,11 +250,11 @@ class Lobby:
         """When the rooms are looked at next; None: there is none."""
         return next_multiple(self._scanned_at, self._settings.room_scan_interval) if self.rooms.by_code else None
 
-    def scan(self, now: int, out: list[Addressed]) -> None:
-        """End the rooms in which nothing has happened for too long, in order of creation."""
-        self._scanned_at = now
+    def scan(self, due: int, out: list[Addressed]) -> None:
+        """End the rooms in which, at ``due``, nothing had happened for too long, in order of creation."""
+        self._scanned_at = due
         quiet = [
-            room for room in self.rooms.by_code.values() if room.last_speaking_at + self._settings.room_expiry <= now
+            room for room in self.rooms.by_code.values() if room.last_speaking_at + self._settings.room_expiry <= due
         ]
         for room in quiet:
             for session in room.members.values():
@@ -352,16 +352,20 @@ class Lobby:
     def hear(self, session: Session, message: AudioChunk, now: int, out: list[Addressed]) -> None:
         """A piece of speech; the closing one makes an utterance, which takes the next index."""
         chunks = session.chunks or []
-        if message.payload:
+        if message.payload and session.chunk_chars <= AUDIO_CHARS_MAX:
             chunks.append(message.payload)
-            if sum(map(len, chunks)) > AUDIO_CHARS_MAX:
-                session.chunks = None
+            session.chunk_chars += len(message.payload)
+            if session.chunk_chars > AUDIO_CHARS_MAX:
+                chunks = []
                 out.append((session.to, Error(ErrorCode.INVALID_MESSAGE, "the utterance is too long")))
-                return
         if not message.is_final:
             session.chunks = chunks
             return
+        too_long = session.chunk_chars > AUDIO_CHARS_MAX
         session.chunks = None
+        session.chunk_chars = 0
+        if too_long:
+            return
         audio = _joined(chunks)
         if audio is None:
             out.append((session.to, Error(ErrorCode.INVALID_MESSAGE, "payload is not base64")))

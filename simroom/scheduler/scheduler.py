@@ -51,9 +51,14 @@ from simroom.scheduler.settings import Settings
 
 
 class Unnamed(Struct, frozen=True):
-    """A connection over which nobody has said yet who it is."""
+    """A connection over which nobody has said yet who it is.
+
+    Attributes:
+        lapsed: The node that was taken for offline while this connection stayed open; None: there was none.
+    """
 
     kind: PeerKind
+    lapsed: Node | None = None
 
 
 class Done(Enum):
@@ -91,6 +96,7 @@ class Scheduler:
         )
         self._fleet = Fleet(settings, sources, tags, self.selection, self._dispatch, self._deadlines, nodes)
         self._peers: dict[int, _Peer] = {}
+        self._due_at = 0
 
     # --- the port
 
@@ -203,7 +209,7 @@ class Scheduler:
             (self._dispatch.abandon_due(), 4, self._dispatch.abandon_attempt),
             (self._dispatch.waiting_due(), 5, self._dispatch.give_up_waiting),
             (self._dispatch.hold_due(), 6, self._dispatch.end_hold),
-            (self._lobby.scan_due(), 7, self._lobby.scan),
+            (self._lobby.scan_due(), 7, self._scan_rooms),
         ):
             if at is not None:
                 due.append((at, rank, act))
@@ -221,11 +227,16 @@ class Scheduler:
             if due is None or due[0] > until:
                 self._deadlines.next = None if due is None else due[0]
                 return
+            self._due_at = due[0]
             due[2](now, out)
 
     def _scan_nodes(self, now: int, out: list[Addressed]) -> None:
-        for connection in self._fleet.scan(now, out):
-            self._peers[connection] = Unnamed("node")
+        for connection, node in self._fleet.scan(self._due_at, now, out):
+            self._peers[connection] = Unnamed("node", node)
+
+    def _scan_rooms(self, now: int, out: list[Addressed]) -> None:
+        del now  # a look at the rooms is as of when it was due
+        self._lobby.scan(self._due_at, out)
 
     def _end_grace(self, now: int, out: list[Addressed]) -> None:
         del now  # leaving has no date
@@ -252,7 +263,10 @@ class Scheduler:
             if node is not None:
                 self._peers[connection] = node
         elif isinstance(message, JobResult):
-            self._dispatch.uncounted_count["unknown"] += 1
+            if peer.lapsed is not None and peer.lapsed.connection is None:
+                self._dispatch.answered(peer.lapsed, message, now, out)
+            else:
+                self._dispatch.discount(message)
         elif not isinstance(message, NodeHeartbeat | AsrPartial | NodeError | NodeControl):
             out.append(((connection,), Error(ErrorCode.INVALID_MESSAGE, "node_register comes first")))
 

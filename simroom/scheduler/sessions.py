@@ -69,6 +69,7 @@ class Session(Struct, eq=False):
     detached_at: int | None = None
     raw_voice: dict[str, bool] | None = None
     chunks: list[str] | None = None
+    chunk_chars: int = 0
     wanted: tuple[str, ...] | None = None
 
     @property

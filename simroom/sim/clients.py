@@ -130,6 +130,8 @@ class Client:
     kind: ClassVar[PeerKind] = "session"
 
     __slots__ = (
+        "_asked",
+        "_code",
         "_key",
         "_ledger",
         "_port",
@@ -137,6 +139,7 @@ class Client:
         "_spoken_count",
         "_src_number",
         "_token",
+        "_told_lang",
         "awaits_members",
         "closing",
         "connection",
@@ -200,6 +203,9 @@ class Client:
         self.next_index = 0
         self.unspoken_count = 0
         self._token: str | None = None
+        self._asked = False  # it has asked to open or enter the room and has no answer yet
+        self._code: str | None = None  # of the room it was last in or tried to enter
+        self._told_lang: str | None = None  # preferred language as the scheduler was last told
         self._spoken_count = 0  # a new session begins to count anew, its payloads must not
         self._port = port
         self._ledger = ledger
@@ -216,36 +222,39 @@ class Client:
         self.connection = self._port.open(self)
         if self.resumable and self.session_id is not None and self._token is not None:
             self.resuming = True
+            self.awaits_members = self.room is not None  # they are shown again if the session is in a room
             self._init(Resume(self.session_id, self._token))
         else:
             self._init(None)
 
-    def drop(self) -> None:
-        """Lose the connection without a word."""
+    def drop(self) -> bool:
+        """Lose the connection without a word; False: there was none to lose."""
         if self.connection is None:
-            return
+            return False
         self._port.close(self, self.connection)
         self.connection = None
         self.resuming = False
         if self.room is not None and self.room.opener is self:
             self.room.opener_lost()
         self._no_longer_waiting()
+        self._asked = self.awaits_members = False
         if not self.resumable:
             self._forget_session()
+        return True
 
     def close(self) -> None:
-        """End the session in good order."""
+        """End the session in good order; one that is not acknowledged yet, as soon as it is."""
         self.closing = True
-        if self.connection is not None and self.session_id is not None:
-            self._send(SessionClose(self.session_id, "done"))
-            self._out()
+        self._no_longer_waiting()
+        if self.online:
+            self._say_goodbye()
 
     def leave(self) -> None:
-        """Leave the room and keep the session."""
+        """Leave the room and keep the session; whoever cannot say so now, does as soon as it can."""
         self.wants_in = False
         self._no_longer_waiting()
-        if self.connection is not None and self.room is not None and self.room.code is not None and self.in_room:
-            self._send(RoomLeave(self.room.code))
+        if self.online and self.in_room and self._code is not None:
+            self._send(RoomLeave(self._code))
             self._out()
 
     def come_back(self) -> None:
@@ -256,23 +265,25 @@ class Client:
     def enter(self) -> None:
         """Enter the room, open it, or wait for the one who does."""
         room = self.room
-        if room is None or not self.wants_in or self.in_room or self.awaits_members or not self.online or self.closing:
+        if room is None or not self.wants_in or self.in_room or self._asked or not self.online or self.closing:
             return
         if room.code is not None:
-            self.awaits_members = True
+            self._code = room.code
             self._send(RoomJoin(room.code, self.person.display_name, self.preferred_lang))
         elif room.opener is None:
             room.opener = self
-            self.awaits_members = True
             self._send(RoomCreate(0, self.person.display_name, self.preferred_lang))
-        elif self not in room.waiting:
-            room.waiting.append(self)
+        else:
+            if self not in room.waiting:
+                room.waiting.append(self)
+            return
+        self._asked = self.awaits_members = True
+        self._told_lang = self.preferred_lang
 
     def change_language(self, preferred_lang: str | None) -> None:
         """Prefer another language from now on."""
         self.preferred_lang = preferred_lang
-        if self.online and self.in_room and self.room is not None and self.room.code is not None:
-            self._send(RoomLanguage(self.room.code, preferred_lang))
+        self._tell_language()
 
     def speak(self, started_at: int, ended_at: int) -> None:
         """Finish an utterance; without a session nobody hears it."""
@@ -311,24 +322,23 @@ class Client:
                 if self.room is not None:
                     self.room.opened(message.room_code)
             case RoomMembers():
-                if self.awaits_members:
-                    self.awaits_members = False
-                    self._in()
+                self._shown(message.room_code)
             case RoomError():
                 self._refused(message)
             case RoomExpired():
                 if self.room is not None:
                     self.room.code_lost(message.room_code)
-                self._out()
+                if message.room_code == self._code:
+                    self._out()
             case Error(code=ErrorCode.INVALID_SESSION) if self.resuming:
-                self.resuming = False
+                self.resuming = self.awaits_members = False
                 self._forget_session()
-                self._init(None)
+                if self.closing:
+                    self._hang_up()
+                else:
+                    self._init(None)
             case SessionCloseAck():
-                if self.connection is not None:
-                    self._port.close(self, self.connection)
-                self.connection = None
-                self._forget_session()
+                self._hang_up()
             case _:
                 pass
 
@@ -337,21 +347,55 @@ class Client:
         self.resuming = False
         self.session_id = message.session_id
         self._token = message.resume_token
+        if self.closing:
+            self._say_goodbye()
+            return
         if not resumed:
             self.next_index = 0
+        elif self.in_room:
+            self._catch_up()
         self.enter()
+
+    def _shown(self, room_code: str) -> None:
+        """The members of a room were shown: it has entered, or it is back and the session was in one all the time."""
+        room = self.room
+        if room is None or not self.awaits_members or self.closing:
+            return
+        if not self.in_room and (room.opener not in (None, self) or room.code not in (None, room_code)):
+            # It had opened this room and lost its connection before it heard so; the others have another one by now.
+            self._send(RoomLeave(room_code))
+            self.enter()
+            return
+        if room.code is None:
+            room.opened(room_code)
+        self._asked = self.awaits_members = False
+        self._code = room_code
+        if not self.in_room:
+            self._in()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Say what could not be said before."""
+        if self.wants_in:
+            self._tell_language()
+        else:
+            self.leave()
 
     def _refused(self, message: RoomError) -> None:
         room = self.room
-        if not self.awaits_members or room is None:
+        if room is None or not self._asked:
             return
-        self.awaits_members = False
-        if message.code == ErrorCode.ROOM_NOT_FOUND:
-            if room.code is not None:
-                room.code_lost(room.code)
+        if message.code == ErrorCode.ALREADY_IN_ROOM:
+            # The session was in a room that it has left meanwhile, see above.
+            self._asked = False
+            if room.opener is self:
+                room.opener_lost()
             self.enter()
-        elif room.opener is self:
-            room.opener_lost()
+        elif room.opener is not self:
+            self._asked = self.awaits_members = False
+            if message.code == ErrorCode.ROOM_NOT_FOUND and self._code is not None:
+                room.code_lost(self._code)
+                self.enter()
 
     # --- its own state
 
@@ -362,6 +406,22 @@ class Client:
     def _send(self, message: SessionInit | SessionClose | RoomCreate | RoomJoin | RoomLeave | RoomLanguage) -> None:
         assert self.connection is not None
         self._port.send(self, self.connection, message)
+
+    def _say_goodbye(self) -> None:
+        assert self.session_id is not None
+        self._send(SessionClose(self.session_id, "done"))
+        self._out()
+
+    def _hang_up(self) -> None:
+        if self.connection is not None:
+            self._port.close(self, self.connection)
+        self.connection = None
+        self._forget_session()
+
+    def _tell_language(self) -> None:
+        if self.online and self.in_room and self._code is not None and self._told_lang != self.preferred_lang:
+            self._told_lang = self.preferred_lang
+            self._send(RoomLanguage(self._code, self.preferred_lang))
 
     def _in(self) -> None:
         self.in_room = True
@@ -380,7 +440,6 @@ class Client:
                 self.room.on_presence(self)
 
     def _no_longer_waiting(self) -> None:
-        self.awaits_members = False
         if self.room is not None and self in self.room.waiting:
             self.room.waiting.remove(self)
 

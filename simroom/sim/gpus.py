@@ -13,7 +13,7 @@ from heapq import heappop, heappush, heapreplace
 from typing import Protocol
 
 from simroom.scheduler.messages import JobAssign, ServiceTimes
-from simroom.sim.engine import NORMAL, Engine
+from simroom.sim.engine import Engine
 from simroom.sim.service import Work
 
 
@@ -63,6 +63,10 @@ class Gpu:
     def arrived_count(self) -> int:
         """Jobs that have arrived and not ended."""
         return self.running_count + len(self.waiting)
+
+    def has_room(self, waiting_count_max: int) -> bool:
+        """Whether a job that arrives now can begin at once, or waits as one of at most so many."""
+        return self.running_count < self.streams or len(self.waiting) < waiting_count_max
 
     def busy_area(self) -> int:
         """Busy streams integrated over time so far, microseconds."""
@@ -186,12 +190,13 @@ class PlannedGpu(SerialGpu):
         heapreplace(self._free_at, end)
         key = message.job_id if message.attempt_id == 1 else f"{message.job_id}/{message.attempt_id}"
         self._planned[key] = (arrival, begin, end)
-        engine = self._engine
-        heappush(engine.queue, (end, NORMAL, engine.number(), None, self._ended, (key, message, times)))
+        self._engine.call_at(end, self._ended, (key, message, times))
 
-    def waiting_at(self, instant: int) -> int:
-        """Jobs that have arrived and not begun at ``instant``, as far as they are planned."""
-        return sum(arrival <= instant < begin for arrival, begin, _ in self._planned.values())
+    def has_room_at(self, instant: int, waiting_count_max: int) -> bool:
+        """As ``has_room`` for a job that will arrive at ``instant``, after all that were planned before."""
+        if self._free_at[0] <= instant:
+            return True
+        return sum(arrival <= instant < begin for arrival, begin, _ in self._planned.values()) < waiting_count_max
 
     def arrived_count(self) -> int:
         """Jobs that have arrived and not ended."""
@@ -225,6 +230,10 @@ class SharedGpu(Gpu):
         self._running: list[tuple[float, int, JobAssign, int, tuple[int, int, int]]] = []
         self._number = 0
         self._round = 0
+
+    def has_room(self, waiting_count_max: int) -> bool:  # noqa: ARG002 - nobody ever waits
+        """Always: a job begins as it arrives."""
+        return True
 
     def take(self, message: JobAssign) -> None:
         """Begin at once; everybody else is slowed."""
@@ -293,17 +302,25 @@ class BatchingGpu(Gpu):
     ) -> None:
         super().__init__(engine, work, background, time_zero, done)
         self._cap = cap
+        self._beginning = False
+
+    def has_room(self, waiting_count_max: int) -> bool:
+        """Whether a job that arrives now is in the batch that is about to begin, or waits as one of so many."""
+        return len(self.waiting) < (waiting_count_max if self.running_count else self._cap + waiting_count_max)
 
     def take(self, message: JobAssign) -> None:
         """Begin a batch at once where none is running, else wait for the next one."""
         self.waiting.append(message)
-        if not self.running_count:
+        if not self.running_count and not self._beginning:
             # Jobs that arrive at the same instant share the batch: it begins after all of them have.
-            self.running_count = 1
+            self._beginning = True
             self._engine.call_at(self._engine.instant, self._begin)
 
     def _begin(self, _argument: object) -> None:
+        self._beginning = False
         batch = [self.waiting.popleft() for _ in range(min(self._cap, len(self.waiting)))]
+        if not batch:
+            return  # all were cancelled at the instant at which they came
         self.busy_area()
         self.running_count = len(batch)
         now = self._engine.instant

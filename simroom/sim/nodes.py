@@ -99,7 +99,8 @@ class SimNode:
         self._background = background
         self._time_zero = time_zero
         self._registered = False
-        self._draining = False
+        self._draining = False  # it has asked for no more jobs
+        self._drained = False  # and that was granted
         self._ready_since: int | None = None
         self._warm = False
         self._warm_told = False
@@ -120,7 +121,7 @@ class SimNode:
         engine = self._engine
         yield engine.timeout(max(0, starts - engine.instant))
         self.start()
-        if drains is not None:
+        if drains is not None and (leaves is None or drains < leaves):
             yield engine.timeout(max(0, drains - engine.instant))
             self.drain()
         if leaves is not None:
@@ -138,9 +139,9 @@ class SimNode:
         self._register(None)
 
     def drain(self) -> None:
-        """Ask for no more jobs."""
-        if self.connection is not None and self._registered:
-            self._draining = True
+        """Ask for no more jobs; once that is granted and the last one is done, it leaves."""
+        self._draining = True
+        if self._registered:
             self._send(NodeControl(self.name, "drain"))
 
     def leave(self) -> None:
@@ -185,6 +186,9 @@ class SimNode:
         match message:
             case NodeRegisterAck():
                 self._registered = True
+                self._drained = False
+                if self._draining:
+                    self.drain()
                 self._beating += 1
                 self._beat_area = self.gpu.busy_area()
                 self._beat_at = self._engine.instant
@@ -194,6 +198,9 @@ class SimNode:
                 if status == "offline":
                     self._registered = False
                     self._register(None)
+                elif status == "draining":
+                    self._drained = True
+                    self._leave_when_done()
             case Error(code=ErrorCode.NODE_ID_CONFLICT):
                 self._engine.call_at(self._engine.instant + RETRY_TIME, self._register)
             case JobCancel():
@@ -258,21 +265,20 @@ class SimNode:
         if self.connection is None:
             return  # it was on its way when the node left
         queue_count_max = self.spec.queue_count_max
-        gpu = self.gpu
-        if queue_count_max is not None and gpu.running_count >= gpu.streams and len(gpu.waiting) >= queue_count_max:
+        if queue_count_max is not None and not self.gpu.has_room(queue_count_max):
             self._overloaded(message)
         else:
-            gpu.take(message)
+            self.gpu.take(message)
 
     def planned(self, message: JobAssign, arrival: int) -> None:
         """A job has been sent to a steady node with a bounded queue and arrives then: plan it, or refuse it then."""
         gpu = self.gpu
         assert isinstance(gpu, PlannedGpu)
         assert self.spec.queue_count_max is not None
-        if gpu.waiting_at(arrival) >= self.spec.queue_count_max:
-            self._engine.call_at(arrival, self._overloaded, message)
-        else:
+        if gpu.has_room_at(arrival, self.spec.queue_count_max):
             gpu.plan(message, arrival)
+        else:
+            self._engine.call_at(arrival, self._overloaded, message)
 
     def _overloaded(self, message: JobAssign) -> None:
         self._answer_failure(message, ErrorCode.NODE_OVERLOADED)
@@ -299,7 +305,11 @@ class SimNode:
         )
         if self.connection is not None:
             self._port.answer(self.connection, result)
-        if self._draining and not self.gpu.arrived_count():
+        self._leave_when_done()
+
+    def _leave_when_done(self) -> None:
+        """Leave once no job is here and none can be on its way: what was sent before the grant came before it."""
+        if self._drained and not self.gpu.arrived_count():
             self.leave()
 
     def _cancelled(self, message: JobCancel) -> None:
@@ -308,6 +318,7 @@ class SimNode:
             if waiting.job_id == message.job_id and waiting.attempt_id == message.attempt_id:
                 self.gpu.waiting.remove(waiting)
                 self._answer_failure(waiting, CANCELLED)
+                self._leave_when_done()
                 return
 
     def _answer_failure(self, message: JobAssign, code: str) -> None:

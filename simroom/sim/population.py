@@ -261,8 +261,7 @@ class Population:
             case Close():
                 client.close()
             case Drop(duration=duration):
-                client.drop()
-                if duration is not None:
+                if client.drop() and duration is not None:
                     yield self._engine.timeout(self._draw(duration, stream))
                     client.connect()
             case Leave(duration=duration):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from heapq import heappush
 from typing import Any, Final, Protocol
 
 from simroom.oracle.ledger import NONE, Ledger
@@ -23,7 +22,7 @@ from simroom.scheduler.messages import (
     Utterance,
 )
 from simroom.scheduler.port import PeerKind, SchedulerPort
-from simroom.sim.engine import AFTER_MESSAGES, NORMAL, Engine
+from simroom.sim.engine import AFTER_MESSAGES, Engine
 from simroom.sim.network import INCREMENT, MASK, MULTIPLIER, Hop
 from simroom.workload.distributions import TABLE_SHIFT
 from simroom.workload.streams import mix
@@ -140,20 +139,20 @@ class Port:
         """Send a message to the scheduler."""
         engine = self._engine
         at = self._up[peer.kind].arrival(connection, engine.instant)
-        heappush(engine.queue, (at, NORMAL, engine.number(), None, self._received, (connection, message)))
+        engine.call_at(at, self._received, (connection, message))
 
     def answer(self, connection: int, message: JobResult) -> None:
         """Send a node's result to the scheduler."""
         engine = self._engine
         at = self._node_up.arrival(connection, engine.instant)
-        heappush(engine.queue, (at, NORMAL, engine.number(), None, self._received, (connection, message)))
+        engine.call_at(at, self._received, (connection, message))
 
     def speak(self, connection: int, message: Utterance) -> None:
         """Send an utterance to the scheduler."""
         self._airborne += 1
         engine = self._engine
         at = self._session_up.arrival(connection, engine.instant)
-        heappush(engine.queue, (at, NORMAL, engine.number(), None, self._heard, (connection, message)))
+        engine.call_at(at, self._heard, (connection, message))
 
     def _opened(self, argument: tuple[int, PeerKind]) -> None:
         connection, kind = argument

@@ -203,7 +203,9 @@ class World:
         now = self.engine.instant
         self._port.judge()
         counts = getattr(self.scheduler, "counts", None)
-        verdict = self._oracle.finish(now, counts() if counts is not None else None)
+        verdict = self._oracle.finish(
+            now, counts() if counts is not None else None, drained=not (interrupted or self._undrained)
+        )
         after = self._busy_after or [node.gpu.busy_area() for node in self._nodes]
         nodes = tuple(
             self._use(node, after[place] - self._busy_before[place]) for place, node in enumerate(self._nodes)

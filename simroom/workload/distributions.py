@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -70,7 +71,7 @@ class Sampler(ABC):
         self.mean = mean
         self.cv2 = cv2
         self.tail_from = tail_from
-        self._table: list[int] | None = None
+        self._table: array[int] | None = None
 
     @abstractmethod
     def exact(self, bits: int) -> int:
@@ -84,11 +85,11 @@ class Sampler(ABC):
         """
 
     @property
-    def table(self) -> list[int]:
+    def table(self) -> array[int]:
         """The spans of the bins below ``tail_from``, microseconds; made when first asked for. Not to be changed."""
         if self._table is None:
             half = 1 << TABLE_SHIFT - 1
-            self._table = [self.exact((i << TABLE_SHIFT) + half) for i in range(self.tail_from)]
+            self._table = array("q", (self.exact((i << TABLE_SHIFT) + half) for i in range(self.tail_from)))
         return self._table
 
     def __call__(self, bits: int) -> int:

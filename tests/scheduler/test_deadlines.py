@@ -305,6 +305,30 @@ def test_a_word_in_a_room_that_should_have_ended_is_too_late() -> None:
     assert world.heard("ben") == []
 
 
+def test_a_late_look_at_the_nodes_sees_them_as_of_the_instant_it_was_due() -> None:
+    """Silent for 40 s at the scan of 60 s, heard of again at 66 s: never offline, however late the driver was."""
+    world = World()
+    world.at(20)
+    world.node("n1")
+    world.silence("n1")
+    world.oversleep(66)
+    world.beat("n1")
+    assert world.status("n1") == "ready"
+    world.at(90)
+    assert world.status("n1") == "ready"
+
+
+def test_a_late_look_at_the_rooms_sees_them_as_of_the_instant_it_was_due() -> None:
+    world = World(room_expiry=50, room_scan_interval=60)
+    world.at(15)
+    world.room("ana:zh", "ben:en")
+    world.oversleep(66)
+    world.speak("ana")
+    assert world.room_id("ana") is not None
+    world.at(115)
+    assert world.room_id("ana") is not None
+
+
 def test_a_driver_that_wakes_late_misses_nothing() -> None:
     world = World(job_timeout=10, max_attempts=2, abandon_after=5)
     world.node("n1")

@@ -149,6 +149,20 @@ def test_jobs_that_ended_leave_nothing(ordering: str) -> None:
     assert sum(world.ended().values()) == serial * 12
 
 
+def test_jobs_that_waited_in_vain_leave_nothing_while_others_still_wait() -> None:
+    """No node at all, and always somebody waiting."""
+    world = World(on_no_node="queue", waiting_time_max=2)
+    world.session("ana")
+    sizes = []
+    for until in (20, 300):
+        while world.now < until * 1_000_000:
+            world.run(1)
+            world.speak("ana")
+        sizes.append(reachable_count(world.scheduler))
+    assert world.counts()["living"] == 2
+    assert abs(sizes[1] - sizes[0]) <= 8, "counters above 256 are objects of their own"
+
+
 def test_languages_that_clients_make_up_are_not_remembered_without_end() -> None:
     """Clients choose the tags; what is remembered of them must be bounded."""
     bare = Bare()

@@ -170,6 +170,8 @@ def test_an_utterance_too_long_for_anybody_is_refused() -> None:
     piece = "QUJD" * 2_500_000  # 10 MB
     answers = [world.chunk("ana", piece) for _ in range(4)]
     assert [codes(answer) for answer in answers] == [[], [], [], ["INVALID_MESSAGE"]]
+    assert codes(world.chunk("ana", "QUJD", final=True)) == [], "its tail ends it, and is no utterance"
+    assert not world.given
     world.chunk("ana", "QUJD", final=True)
     assert world.given["ana#0>en"][0].assign.audio == "QUJD", "nothing of it is kept"
 
