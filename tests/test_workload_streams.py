@@ -12,7 +12,7 @@ from hashlib import blake2b
 import pytest
 from numpy.random import SeedSequence
 
-from simroom.workload.streams import Stream, mix, stream_key
+from simroom.workload.streams import Stream, mix, mix_one, mix_two, stream_key
 
 MASK = (1 << 64) - 1
 
@@ -184,3 +184,11 @@ def test_the_extremes_stay_inside() -> None:
 def test_a_stream_is_small() -> None:
     assert sys.getsizeof(Stream(MASK)) <= 48
     assert not hasattr(Stream(1), "__dict__")
+
+
+def test_the_short_forms_of_mix_are_the_same_function() -> None:
+    for key in (0, 1, 2**64 - 1, 0x123456789ABCDEF0):
+        for first in (0, 1, 77, 2**63):
+            assert mix_one(key, first) == mix(key, first)
+            for second in (0, 5, 2**40):
+                assert mix_two(key, first, second) == mix(key, first, second)

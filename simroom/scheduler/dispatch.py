@@ -17,6 +17,7 @@ from simroom.scheduler.messages import (
     JobCancel,
     JobResult,
     Pipeline,
+    SessionInit,
     UiEvent,
     Utterance,
 )
@@ -29,6 +30,7 @@ from simroom.scheduler.sessions import Needs, Session
 from simroom.scheduler.settings import Settings
 
 WHOLE_PIPELINE: Final = Pipeline(use_asr=True, use_nmt=True, use_tts=True)
+_NO_WISHES: Final = (None, None, None, None)
 _Group = tuple[str, str, Needs]
 
 
@@ -67,12 +69,13 @@ class Dispatch:
         self._timed_out: dict[str, Attempt] = {}
         self._held: dict[Job, None] = {}
         self._waiting: dict[Job, None] = {}
-        self._alone: dict[tuple[Session, str], list[Job]] = {}
-        """Living jobs without a room, as a room keeps its own."""
+        self._orders: dict[tuple[Session, Room | None, str], list[Job]] = {}
+        """Living jobs by speaker, room and language, in the order of the utterances."""
         self._groups: dict[_Group, deque[Job]] = {}
         self._waiting_serial = 0
         self.created_count = 0
-        self.ended_count = dict.fromkeys(JobEnd, 0)
+        self.delivered_count = 0
+        self.ended_count: dict[JobEnd, int] = {end: 0 for end in JobEnd if end is not JobEnd.DELIVERED}
         self.uncounted_count = {"late": 0, "unknown": 0, "not_given": 0}
 
     @property
@@ -90,36 +93,30 @@ class Dispatch:
     def submit(self, speaker: Session, utterance: Utterance, now: int, out: list[Addressed]) -> None:
         """Make and place the jobs of an utterance that was accepted."""
         room = speaker.room
-        spoken = utterance.src_lang
         src_lang = speaker.src_lang
+        spoken = utterance.src_lang
         if spoken and spoken != src_lang:
             src_lang = self._tags.canonical(spoken)
         if room is not None:
             room.last_speaking_at = now
-            if len(room.members) == 1:
+        plan = speaker.plan
+        if plan is None or src_lang != speaker.src_lang:
+            if room is not None and len(room.members) == 1:
                 room = None
-        if room is None:
-            targets: tuple[str, ...] = (self._own_target(speaker, utterance),)
-            orders = self._alone
-        else:
-            orders = room.orders
-            if self._per_language:
-                known = speaker.wanted if src_lang == speaker.src_lang else None
-                targets = known if known is not None else self._wanted(speaker, room, src_lang)
-            else:
-                target = speaker.tgt_lang
-                targets = (target,) if target != src_lang or self._settings.same_language == "translate" else ()
+            plan = self._plan(speaker, room, utterance, src_lang)
         needs = speaker.needs
         if utterance.features is not None or utterance.auto_langs is not None:
             needs = self._needs_of(speaker, utterance)
+        version = 0 if room is None else room.version
+        orders = self._orders
         partials = True
-        for tgt_lang in targets:
-            key = (speaker, tgt_lang)
+        for tgt_lang, to in plan:
+            key = (speaker, room, tgt_lang)
             order = orders.get(key)
             if order is None:
                 order = orders[key] = []
             job_id = self._job_id()
-            job = Job(job_id, speaker, room, utterance, src_lang, tgt_lang, needs, order, partials)
+            job = Job(job_id, speaker, room, utterance, src_lang, tgt_lang, needs, order, partials, to, version)
             order.append(job)
             self._jobs[job_id] = job
             self.created_count += 1
@@ -128,19 +125,34 @@ class Dispatch:
             self._place(job, now, out)
             partials = partials and job.end is not None
 
+    def _plan(
+        self, speaker: Session, room: Room | None, utterance: Utterance, src_lang: str
+    ) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The languages that jobs are to be made for, ascending, and who receives each as things are."""
+        if room is None:
+            return ((self._own_target(speaker, utterance), ()),)
+        if not self._per_language:
+            target = speaker.tgt_lang
+            return ((target, ()),) if target != src_lang or self._settings.same_language == "translate" else ()
+        known = not room.detached
+        plan = tuple(
+            (language, room.matching_connections(language) if known else ())
+            for language in self._wanted(speaker, room, src_lang)
+        )
+        if src_lang == speaker.src_lang:
+            speaker.plan = plan
+        return plan
+
     def _own_target(self, speaker: Session, utterance: Utterance) -> str:
         return self._tags.canonical(utterance.tgt_lang) if utterance.tgt_lang else speaker.tgt_lang
 
-    def _wanted(self, speaker: Session, room: Room, src_lang: str) -> tuple[str, ...]:
+    def _wanted(self, speaker: Session, room: Room, src_lang: str) -> list[str]:
         """The languages of the others, ascending, less the source."""
         own = speaker.preferred_lang
         if own is not None and len(room.by_lang[own]) > 1:
             own = None  # somebody else wants it too
         skipped = src_lang if self._settings.same_language == "skip" else None
-        wanted = tuple(language for language in room.languages if language not in (skipped, own))
-        if src_lang == speaker.src_lang:
-            speaker.wanted = wanted
-        return wanted
+        return [language for language in room.languages if language not in (skipped, own)]
 
     def _needs_of(self, speaker: Session, utterance: Utterance) -> Needs:
         auto_langs = speaker.needs.auto_langs
@@ -169,7 +181,24 @@ class Dispatch:
         selection.occupy(node)
         if self._sticky:
             self._remember(job, node)
-        out.append((node.to, _assignment(job, number)))
+        utterance = job.utterance
+        speaker = job.speaker
+        assignment = JobAssign(
+            job.job_id,
+            speaker.session_id,
+            utterance.utterance_index,
+            job.src_lang,
+            job.tgt_lang,
+            WHOLE_PIPELINE,
+            utterance.audio,
+            utterance.audio_format,
+            utterance.sample_rate,
+            utterance.trace_id or speaker.trace_id,
+            number,
+        )
+        if not (speaker.plain and _is_plain(utterance)):
+            _add_wishes(assignment, utterance, speaker.init)
+        out.append((node.to, assignment))
         if self._shows_all:
             self._routing.tell(job.speaker, _ui_event(job, "DISPATCHED"), out)
 
@@ -250,12 +279,17 @@ class Dispatch:
             if self._running.pop(key, None) is None:
                 del self._timed_out[key]
             job = attempt.job
-            if job.end is not None or job.result is not None:
-                self.uncounted_count["late"] += 1
-            elif message.success:
+            if job.current is attempt:
+                job.current = None
+                if not message.success:
+                    self._attempt_failed(job, attempt, message, now, out)
+                elif len(job.order) == 1 and not job.passed_over:
+                    job.result = message
+                    self._send(job, now, out)
+                else:
+                    self._succeeded(job, message, now, out)
+            elif job.end is None and job.result is None and message.success:
                 self._succeeded(job, message, now, out)
-            elif job.current is attempt:
-                self._attempt_failed(job, attempt, message, now, out)
             else:
                 self.uncounted_count["late"] += 1
         if self._waiting:
@@ -290,12 +324,9 @@ class Dispatch:
         current = job.current
         job.current = None
         job.result = message
-        if current is not None and current.key in current.node.attempts:
+        if current is not None:
             self._cancel(current, out)
-        order = job.order
-        if len(order) == 1 and not job.passed_over:
-            self._send(job, now, out)
-        elif job.passed_over:
+        if job.passed_over:
             if self._settings.late == "deliver":
                 self._send(job, now, out)
             else:
@@ -311,7 +342,6 @@ class Dispatch:
                 self._deadlines.note(now + self._settings.max_hold)
 
     def _attempt_failed(self, job: Job, attempt: Attempt, message: JobResult, now: int, out: list[Addressed]) -> None:
-        job.current = None
         job.tried = (*job.tried, attempt.node)
         said = message.error is not None
         code = message.error.code if message.error is not None else ErrorCode.INTERNAL_ERROR
@@ -424,28 +454,28 @@ class Dispatch:
 
     def room_ended(self, room: Room, out: list[Addressed]) -> None:
         """Every job of a room that is no more ends; attempts keep their slots until their nodes answer."""
-        for order in room.orders.values():
-            for job in order:
-                if job.waiting:
-                    self._stop_waiting(job)
-                if job.current is not None:
-                    self._cancel(job.current, out)
-                self._held.pop(job, None)
-                self._close(job, JobEnd.NO_RECIPIENT)
-        room.orders.clear()
+        for job in [job for job in self._jobs.values() if job.room is room]:
+            if job.waiting:
+                self._stop_waiting(job)
+            if job.current is not None:
+                self._cancel(job.current, out)
+            self._held.pop(job, None)
+            self._orders.pop((job.speaker, room, job.tgt_lang), None)
+            self._close(job, JobEnd.NO_RECIPIENT)
 
     def _send(self, job: Job, now: int, out: list[Addressed]) -> None:
-        sent = self._routing.send_result(job, now, out)
-        order = job.order
-        if len(order) == 1:
-            order.clear()
-            orders = self._alone if job.room is None else job.room.orders
-            del orders[job.speaker, job.tgt_lang]
+        """Send the job's result to whoever is its recipient now, and end the job."""
+        if self._routing.send_result(job, now, out):
+            job.end = JobEnd.DELIVERED
+            self.delivered_count += 1
         else:
-            order.remove(job)
-        job.end = end = JobEnd.DELIVERED if sent else JobEnd.NO_RECIPIENT
+            job.end = JobEnd.NO_RECIPIENT
+            self.ended_count[JobEnd.NO_RECIPIENT] += 1
         del self._jobs[job.job_id]
-        self.ended_count[end] += 1
+        order = job.order
+        order.remove(job)
+        if not order:
+            del self._orders[job.speaker, job.room, job.tgt_lang]
 
     def _advance(self, order: list[Job], now: int, out: list[Addressed]) -> None:
         """Send the held results whose turn has come."""
@@ -463,8 +493,7 @@ class Dispatch:
         order.remove(job)
         self._close(job, end)
         if not order:
-            orders = self._alone if job.room is None else job.room.orders
-            del orders[job.speaker, job.tgt_lang]
+            del self._orders[job.speaker, job.room, job.tgt_lang]
         elif self._in_order:
             self._advance(order, now, out)
 
@@ -479,44 +508,21 @@ class Dispatch:
             out.append((attempt.node.to, JobCancel(attempt.job.job_id, attempt.number)))
 
 
-def _assignment(job: Job, number: int) -> JobAssign:
-    utterance = job.utterance
-    speaker = job.speaker
-    assign = JobAssign(
-        job.job_id,
-        speaker.session_id,
-        utterance.utterance_index,
-        job.src_lang,
-        job.tgt_lang,
-        WHOLE_PIPELINE,
-        utterance.audio,
-        utterance.audio_format,
-        utterance.sample_rate,
-        utterance.trace_id or speaker.trace_id,
-        number,
-    )
-    if not speaker.plain or not _is_plain(utterance):
-        init = speaker.init
-        assign.dialect = utterance.dialect or init.dialect
-        assign.features = utterance.features or init.features
-        assign.mode = utterance.mode or init.mode
-        assign.lang_a = utterance.lang_a or init.lang_a
-        assign.lang_b = utterance.lang_b or init.lang_b
-        assign.auto_langs = utterance.auto_langs or init.auto_langs
-        assign.enable_streaming_asr = init.enable_streaming_asr
-        assign.partial_update_interval_ms = init.partial_update_interval_ms
-    return assign
+def _add_wishes(assignment: JobAssign, utterance: Utterance, init: SessionInit) -> None:
+    """What goes to the node beyond languages and audio: as the utterance says, else as the session said."""
+    assignment.dialect = utterance.dialect or init.dialect
+    assignment.features = utterance.features or init.features
+    assignment.mode = utterance.mode or init.mode
+    assignment.lang_a = utterance.lang_a or init.lang_a
+    assignment.lang_b = utterance.lang_b or init.lang_b
+    assignment.auto_langs = utterance.auto_langs or init.auto_langs
+    assignment.enable_streaming_asr = init.enable_streaming_asr
+    assignment.partial_update_interval_ms = init.partial_update_interval_ms
 
 
 def _is_plain(utterance: Utterance) -> bool:
-    return (
-        utterance.mode is None
-        and utterance.features is None
-        and utterance.dialect is None
-        and utterance.auto_langs is None
-        and utterance.lang_a is None
-        and utterance.lang_b is None
-    )
+    wishes = utterance.mode, utterance.features, utterance.dialect, utterance.auto_langs
+    return wishes == _NO_WISHES and utterance.lang_a is None and utterance.lang_b is None
 
 
 def _ui_event(job: Job, event: str, code: str | None = None, hint: str | None = None) -> UiEvent:

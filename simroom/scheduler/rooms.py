@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from simroom.scheduler.jobs import Job
 from simroom.scheduler.messages import Member, RoomMembers
 from simroom.scheduler.nodes import Node
 from simroom.scheduler.sessions import Session
@@ -18,7 +17,7 @@ class Room(Struct, eq=False):
     Attributes:
         members: By session id, in order of joining.
         by_lang: Members by preferred language; languages nobody prefers are absent.
-        orders: Living jobs by speaker and language, in the order of the utterances.
+        version: Changes whenever it may change who receives what.
         detached: How many members are detached at the moment.
         connections_by_lang: What ``matching_connections`` has found, until somebody comes or goes.
     """
@@ -29,7 +28,7 @@ class Room(Struct, eq=False):
     last_speaking_at: int
     members: dict[str, Session] = {}
     by_lang: dict[str, dict[str, Session]] = {}
-    orders: dict[tuple[Session, str], list[Job]] = {}
+    version: int = 0
     sticky: Node | None = None
     detached: int = 0
     alive: bool = True
@@ -49,18 +48,20 @@ class Room(Struct, eq=False):
     def add(self, session: Session) -> None:
         """Take a session in; it must be in no room."""
         self.members[session.session_id] = session
-        session.wanted = None
         self._everyone = None
+        self._changed()
         self._enlist(session)
 
     def remove(self, session: Session) -> None:
         """Let a member go."""
+        self._changed()
         del self.members[session.session_id]
         self._everyone = None
         self._delist(session)
 
     def change_language(self, session: Session, preferred_lang: str | None) -> None:
         """A member prefers another language from now on."""
+        self._changed()
         self._delist(session)
         session.preferred_lang = preferred_lang
         self._everyone = None
@@ -68,6 +69,7 @@ class Room(Struct, eq=False):
 
     def connection_changed(self, session: Session) -> None:
         """A member's connection was lost or replaced."""
+        self._changed()
         if session.preferred_lang is not None:
             self.connections_by_lang.pop(session.preferred_lang, None)
 
@@ -106,6 +108,7 @@ class Room(Struct, eq=False):
     def end(self) -> None:
         """The room is no more; whoever still holds it finds nobody in it."""
         self.alive = False
+        self._changed()
         self.members = {}
         self.by_lang = {}
         self.detached = 0
@@ -143,9 +146,12 @@ class Room(Struct, eq=False):
                 self._languages = None
             self._forget(language)
 
-    def _forget(self, language: str) -> None:
+    def _changed(self) -> None:
+        self.version += 1
         for member in self.members.values():
-            member.wanted = None
+            member.plan = None
+
+    def _forget(self, language: str) -> None:
         self._matching.pop(language, None)
         self.connections_by_lang.pop(language, None)
 

@@ -38,9 +38,11 @@ class Routing:
         """Send the job's result to its recipients of this moment; False: there is nobody."""
         room = job.room
         if room is not None and self._live and not room.detached:
-            to = room.connections_by_lang.get(job.tgt_lang) or room.matching_connections(job.tgt_lang)
-            if not to:
-                return False
+            to = job.to
+            if not to or job.version != room.version:
+                to = room.matching_connections(job.tgt_lang)
+                if not to:
+                    return False
             room.last_speaking_at = now
             out.append((to, _message(job)))
             return True

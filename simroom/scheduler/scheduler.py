@@ -181,7 +181,12 @@ class Scheduler:
         """Jobs ``created`` and ``living``, and ended ones by how they ended."""
         dispatch = self._dispatch
         ended = {end.value: count for end, count in dispatch.ended_count.items()}
-        return {"created": dispatch.created_count, "living": dispatch.living_count, **ended}
+        return {
+            "created": dispatch.created_count,
+            "living": dispatch.living_count,
+            "delivered": dispatch.delivered_count,
+            **ended,
+        }
 
     def uncounted(self) -> dict[str, int]:
         """Results that counted for nothing: ``late``, of an ``unknown`` job, from a node ``not_given`` the job."""

@@ -59,7 +59,8 @@ class Selection:
         self._eligible = 0
         self._by_load: list[int] = [0]
         self._lowest = 0
-        self._load_of: list[int] = []
+        self._reported: list[int] = []
+        """Under ``load: reported``, the level at which each node stands."""
         self._by_capability: dict[Capability, int] = {}
         self._fits: dict[tuple[str, str, Needs], int] = {}
         self._needs: dict[tuple[tuple[str, ...], tuple[str, ...] | None], Needs] = {}
@@ -139,6 +140,8 @@ class Selection:
             return None
         by_load = self._by_load
         level = self._lowest
+        while not by_load[level]:
+            self._lowest = level = level + 1
         while not (tied := by_load[level] & candidates):
             level += 1
         if self._rotates:
@@ -156,7 +159,7 @@ class Selection:
                 node_id=node.node_id,
                 status=node.status,
                 exclude_reason=self._first_failed(node, fitting),
-                jobs=self._load_of[node.index],
+                jobs=self._level(node),
                 slots=node.slots,
                 chosen=node is chosen,
             )
@@ -196,64 +199,54 @@ class Selection:
         """An attempt was placed on the node: it holds a slot, and the next tie begins after this node."""
         self._next_index = node.index + 1
         jobs = node.tracked
-        node.tracked = jobs + 1
+        node.tracked = more = jobs + 1
         if jobs >= node.slots:
             node.overcommitted_count += 1
         if self._track:
             by_load = self._by_load
             bit = node.bit
             by_load[jobs] ^= bit
-            jobs += 1
-            self._load_of[node.index] = jobs
-            if jobs == len(by_load):
+            if more == len(by_load):
                 by_load.append(bit)
             else:
-                by_load[jobs] |= bit
-            while not by_load[self._lowest]:
-                self._lowest += 1
-            if jobs == node.slots:
+                by_load[more] |= bit
+            if more == node.slots:
                 self._free ^= bit
 
     def release(self, node: Node) -> None:
         """An attempt on the node no longer holds its slot."""
         jobs = node.tracked
-        node.tracked = jobs - 1
+        node.tracked = less = jobs - 1
         if self._track:
             by_load = self._by_load
             bit = node.bit
             by_load[jobs] ^= bit
+            by_load[less] |= bit
             if jobs == node.slots:
                 self._free ^= bit
-            jobs -= 1
-            self._load_of[node.index] = jobs
-            by_load[jobs] |= bit
-            self._lowest = min(self._lowest, jobs)
+            self._lowest = min(self._lowest, less)
 
-    def _move_load(self, node: Node, load: int) -> None:
+    def _level(self, node: Node) -> int:
+        """What counts as the node's jobs; beyond ``_LOAD_MAX`` reports are not told apart."""
+        return node.tracked if self._track else min(node.reported, _LOAD_MAX)
+
+    def _relevel(self, node: Node, before: int) -> None:
+        """What counts as the node's jobs, or its slots, have changed otherwise than by one placing or freeing."""
         by_load = self._by_load
-        bit = node.bit
-        index = node.index
-        by_load[self._load_of[index]] ^= bit
-        self._load_of[index] = load
+        load = self._level(node)
+        by_load[before] ^= node.bit
         while load >= len(by_load):
             by_load.append(0)
-        by_load[load] |= bit
-        if load < self._lowest:
-            self._lowest = load
-        else:
-            while not by_load[self._lowest]:
-                self._lowest += 1
-        if load < node.slots:
-            self._free |= bit
-        else:
-            self._free &= ~bit
+        by_load[load] |= node.bit
+        self._lowest = min(self._lowest, load)
+        self._free = _with(self._free, node.bit, on=load < node.slots)
 
     # --- the fleet changes
 
     def add(self, node: Node) -> None:
         """A node that was never here before; its ``index`` is ``len(nodes)``."""
         self.nodes.append(node)
-        self._load_of.append(0)
+        self._reported.append(0)
         self._all |= node.bit
         self._by_load[0] |= node.bit
         self._lowest = 0
@@ -280,7 +273,11 @@ class Selection:
             self._under_threshold, bit, on=node.under_threshold(self._settings.resource_threshold)
         )
         self._eligible = self._online & self._ready & self._public & self._gpu & self._under_threshold
-        self._move_load(node, node.tracked if self._track else min(node.reported, _LOAD_MAX))
+        if self._track:
+            self._relevel(node, node.tracked)
+        else:
+            self._relevel(node, self._reported[node.index])
+            self._reported[node.index] = self._level(node)
 
 
 def _with(bits: int, bit: int, *, on: bool) -> int:

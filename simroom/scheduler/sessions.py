@@ -41,8 +41,9 @@ class Session(Struct, eq=False):
         plain: Its jobs carry nothing beyond languages and audio.
         raw_voice: Whether it wants the untranslated voice of a member, by session id; absent or
             None: it does.
-        wanted: Languages that the others in its room want of what it says in its ``src_lang``, ascending; None: not
-            known since somebody came, left or changed language.
+        plan: For an utterance in its ``src_lang``, what the others in its room want, ascending: each language, and the
+            connections of those who prefer it (none where somebody is detached). None: not known since somebody
+            came, left, changed language or connection.
         chunks: Payloads of the audio chunks of the utterance that is being spoken; None: there
             are none.
     """
@@ -70,7 +71,7 @@ class Session(Struct, eq=False):
     raw_voice: dict[str, bool] | None = None
     chunks: list[str] | None = None
     chunk_chars: int = 0
-    wanted: tuple[str, ...] | None = None
+    plan: tuple[tuple[str, tuple[int, ...]], ...] | None = None
 
     @property
     def features(self) -> Features | None:

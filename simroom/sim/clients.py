@@ -32,7 +32,7 @@ from simroom.scheduler.messages import (
 )
 from simroom.scheduler.port import PeerKind
 from simroom.sim.port import Port
-from simroom.workload.streams import mix
+from simroom.workload.streams import mix, mix_one
 
 CLIENT_VERSION: str = "simroom"
 
@@ -255,6 +255,7 @@ class Client:
         self._no_longer_waiting()
         if self.online and self.in_room and self._code is not None:
             self._send(RoomLeave(self._code))
+            self.awaits_members = False
             self._out()
 
     def come_back(self) -> None:
@@ -297,7 +298,7 @@ class Client:
         room = self.room
         room_number = room.number if self.in_room and room is not None and room.present_count > 1 else NONE
         row = self._ledger.utterance(self.number, room_number, index, self._src_number, started_at, ended_at)
-        key = mix(self._key, self._spoken_count)
+        key = mix_one(self._key, self._spoken_count)
         self._spoken_count += 1
         greeting = self.person.greeting
         audio = speech(f"{key ^ self._secret:016x}", row, ended_at - started_at, key)

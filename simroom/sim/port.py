@@ -23,8 +23,7 @@ from simroom.scheduler.messages import (
 )
 from simroom.scheduler.port import PeerKind, SchedulerPort
 from simroom.sim.engine import AFTER_MESSAGES, Engine
-from simroom.sim.network import INCREMENT, MASK, MULTIPLIER, Hop
-from simroom.workload.distributions import TABLE_SHIFT
+from simroom.sim.network import LAST_PLACE, Hop
 from simroom.workload.streams import mix
 
 _OPENED: Final = 0
@@ -108,6 +107,8 @@ class Port:
         self.trace = array("q")
         """Control messages as (instant, first connection, kind, how many); jobs and results are in the ledger."""
         self._airborne = 0
+        self._receive = scheduler.received
+        self._judge_received = oracle.received
 
     # --- towards the scheduler
 
@@ -177,8 +178,8 @@ class Port:
     def _received(self, argument: tuple[int, Incoming]) -> None:
         connection, message = argument
         now = self._engine.instant
-        outputs = self._scheduler.received(connection, message, now)
-        self._journal.append((self._oracle.received, connection, message, now, outputs))
+        outputs = self._receive(connection, message, now)
+        self._journal.append((self._judge_received, connection, message, now, outputs))
         self._after(outputs, now)
 
     def _woken(self, due: int) -> None:
@@ -219,18 +220,18 @@ class Port:
     def _send_result(self, to: tuple[int, ...], message: TranslationResult, place: int, now: int) -> None:
         hop = self._session_down
         table = hop.table
-        tail_from = hop.tail_from
-        luck = hop.luck
+        places = hop.place
+        steps = hop.step
         free_at = hop.free_at
         are_steady = self._steady
         instants = []
         steady = 1
         for connection in to:
-            luck[connection] = chance = (luck[connection] * MULTIPLIER + INCREMENT) & MASK
-            bin_ = chance >> TABLE_SHIFT
-            at = now + (table[bin_] if bin_ < tail_from else hop.exact(chance))
-            if at < free_at[connection]:
-                at = free_at[connection]
+            places[connection] = spot = places[connection] + steps[connection] & LAST_PLACE
+            at = now + table[spot]
+            before = free_at[connection]
+            if at < before:
+                at = before
             else:
                 free_at[connection] = at
             instants.append(at)

@@ -21,12 +21,12 @@ from simroom.scheduler.port import PeerKind, SchedulerFactory, SchedulerPort
 from simroom.scheduler.scheduler import Scheduler
 from simroom.sim.engine import Engine
 from simroom.sim.fleet import make_nodes
-from simroom.sim.network import Hop
+from simroom.sim.network import Hop, delay_table
 from simroom.sim.nodes import SimNode
 from simroom.sim.population import Population
 from simroom.sim.port import Port
 from simroom.sim.sources import SimSources
-from simroom.workload.distributions import Samplers
+from simroom.workload.distributions import Sampler, Samplers
 
 SLICE_COUNT: Final = 200
 """Progress is told about so many times while people speak."""
@@ -148,12 +148,14 @@ class World:
         self._oracle = Oracle(settings, self._ledger)
         samplers = Samplers()
         network = scenario.network
-        hops: dict[tuple[PeerKind, str], Hop] = {
-            ("session", "up"): Hop(samplers.of(network.session.uplink)),
-            ("session", "down"): Hop(samplers.of(network.session.downlink)),
-            ("node", "up"): Hop(samplers.of(network.node.uplink)),
-            ("node", "down"): Hop(samplers.of(network.node.downlink)),
+        wanted: dict[tuple[PeerKind, str], Sampler] = {
+            ("session", "up"): samplers.of(network.session.uplink),
+            ("session", "down"): samplers.of(network.session.downlink),
+            ("node", "up"): samplers.of(network.node.uplink),
+            ("node", "down"): samplers.of(network.node.downlink),
         }
+        tables = {sampler: delay_table(sampler) for sampler in dict.fromkeys(wanted.values())}
+        hops = {way: Hop(tables[sampler]) for way, sampler in wanted.items()}
         self._port = Port(self.engine, self.scheduler, self._oracle, self._ledger, hops)
         self._nodes = make_nodes(scenario, seed, self.engine, self._port, self._ledger, samplers)
         self._population = Population(scenario, seed, self.engine, self._port, self._ledger, samplers)

@@ -9,7 +9,7 @@ from simroom.oracle.payload import Speech
 from simroom.scenario.nodes import BatchService, NodeGroup, StagedService, WholeService
 from simroom.scheduler.messages import JobAssign
 from simroom.workload.distributions import Sampler, lognormal, sampler_of, turned
-from simroom.workload.streams import mix, stream_key
+from simroom.workload.streams import mix, mix_two, stream_key
 
 _UNIT: Final = 1_000_000
 """Factors are drawn as whole millionths."""
@@ -57,7 +57,7 @@ class Work:
         if key is None:
             key = self._languages[language] = stream_key(0, language)
         if type(audio) is Speech:
-            bits = mix(audio.key, key, message.attempt_id or 1)
+            bits = mix_two(audio.key, key, message.attempt_id or 1)
             duration = audio.duration
         else:
             bits = mix(stream_key(0, message.job_id), key, message.attempt_id or 1)

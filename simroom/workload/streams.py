@@ -22,6 +22,8 @@ _PART_2: Final = _PART_1**2 & _MASK
 _PART_3: Final = _PART_1**3 & _MASK
 _PART_4: Final = _PART_1**4 & _MASK
 _ABSENT: Final = -1  # parts are 0 or above, so that an absent one is like none that is there
+_REST_OF_TWO: Final = _ABSENT * (_PART_3 + _PART_4)
+_REST_OF_ONE: Final = _ABSENT * _PART_2 + _REST_OF_TWO
 
 # The constants of numpy's SeedSequence (O'Neill 2015, "Developing a seed_seq alternative").
 _POOL_SIZE: Final = 4
@@ -111,6 +113,22 @@ def mix(key: int, first: int, second: int = _ABSENT, third: int = _ABSENT, fourt
         An integer in ``0..2**64-1``, good as a key or for a sampler.
     """
     z = (key + first * _PART_1 + second * _PART_2 + third * _PART_3 + fourth * _PART_4) & _MASK
+    z = ((z ^ (z >> 30)) * _FIRST) & _MASK
+    z = ((z ^ (z >> 27)) * _SECOND) & _MASK
+    return z ^ (z >> 31)
+
+
+def mix_one(key: int, first: int) -> int:
+    """As ``mix`` with one part, for hot paths."""
+    z = (key + first * _PART_1 + _REST_OF_ONE) & _MASK
+    z = ((z ^ (z >> 30)) * _FIRST) & _MASK
+    z = ((z ^ (z >> 27)) * _SECOND) & _MASK
+    return z ^ (z >> 31)
+
+
+def mix_two(key: int, first: int, second: int) -> int:
+    """As ``mix`` with two parts, for hot paths."""
+    z = (key + first * _PART_1 + second * _PART_2 + _REST_OF_TWO) & _MASK
     z = ((z ^ (z >> 30)) * _FIRST) & _MASK
     z = ((z ^ (z >> 27)) * _SECOND) & _MASK
     return z ^ (z >> 31)
