@@ -172,6 +172,7 @@ class PlannedGpu(SerialGpu):
     ) -> None:
         super().__init__(engine, work, background, time_zero, done, streams)
         self._free_at = [0] * streams
+        self._on_end = self._ended
         self._planned: dict[str, tuple[int, int, int]] = {}
         """Jobs that have not ended: arrival, begin and end by attempt, in order of arrival."""
 
@@ -190,7 +191,7 @@ class PlannedGpu(SerialGpu):
         heapreplace(self._free_at, end)
         key = message.job_id if message.attempt_id == 1 else f"{message.job_id}/{message.attempt_id}"
         self._planned[key] = (arrival, begin, end)
-        self._engine.call_at(end, self._ended, (key, message, times))
+        self._engine.call_at(end, self._on_end, (key, message, times))
 
     def has_room_at(self, instant: int, waiting_count_max: int) -> bool:
         """As ``has_room`` for a job that will arrive at ``instant``, after all that were planned before."""

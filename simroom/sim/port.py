@@ -107,6 +107,9 @@ class Port:
         self.trace = array("q")
         """Control messages as (instant, first connection, kind, how many); jobs and results are in the ledger."""
         self._airborne = 0
+        # Bound once: a bound method is an object, and these are used for every message.
+        self._on_received = self._received
+        self._on_heard = self._heard
         self._receive = scheduler.received
         self._judge_received = oracle.received
 
@@ -140,20 +143,20 @@ class Port:
         """Send a message to the scheduler."""
         engine = self._engine
         at = self._up[peer.kind].arrival(connection, engine.instant)
-        engine.call_at(at, self._received, (connection, message))
+        engine.call_at(at, self._on_received, (connection, message))
 
     def answer(self, connection: int, message: JobResult) -> None:
         """Send a node's result to the scheduler."""
         engine = self._engine
         at = self._node_up.arrival(connection, engine.instant)
-        engine.call_at(at, self._received, (connection, message))
+        engine.call_at(at, self._on_received, (connection, message))
 
     def speak(self, connection: int, message: Utterance) -> None:
         """Send an utterance to the scheduler."""
         self._airborne += 1
         engine = self._engine
         at = self._session_up.arrival(connection, engine.instant)
-        engine.call_at(at, self._heard, (connection, message))
+        engine.call_at(at, self._on_heard, (connection, message))
 
     def _opened(self, argument: tuple[int, PeerKind]) -> None:
         connection, kind = argument

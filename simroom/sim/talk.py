@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
+from typing import Final
 
 from simroom.sim.clients import Client
 from simroom.sim.engine import Engine
@@ -11,14 +12,21 @@ from simroom.workload.distributions import Sampler
 from simroom.workload.streams import Stream
 from simroom.workload.turn_taking import TurnTaking
 
+AHEAD: Final = 7
+"""Turns that are thought out together with one that is due."""
+
 Spoken = tuple[Client, int, int]
 """Who speaks, from when to when, on the engine's clock."""
 
 
 class TurnTalk:
-    """The talk of one room by turn taking: told turn by turn, in order of the ends."""
+    """The talk of one room by turn taking: told turn by turn, in order of the ends.
 
-    __slots__ = ("_clients", "_engine", "_positions", "_talk", "_until", "_waiting")
+    While everybody is there and nothing in the scenario takes anybody away, some turns are thought out together: the
+    same ones, at less cost than one by one.
+    """
+
+    __slots__ = ("_ahead", "_clients", "_engine", "_on_end", "_positions", "_talk", "_until", "_waiting")
 
     def __init__(self, engine: Engine, clients: Sequence[Client], talk: TurnTaking, until: int) -> None:
         self._engine = engine
@@ -27,6 +35,8 @@ class TurnTalk:
         self._talk = talk
         self._until = until
         self._waiting = False
+        self._ahead: list[tuple[int, int, int]] = []  # the next one last
+        self._on_end = self._ended
 
     def presence(self, client: Client) -> None:
         """Somebody has entered or left the room."""
@@ -39,11 +49,26 @@ class TurnTalk:
 
     def begin(self, _argument: object) -> None:
         """Plan the next turn; where nobody can speak, wait until somebody enters."""
-        engine = self._engine
-        turn = self._talk.next(engine.instant)
+        ahead = self._ahead
+        if ahead:
+            turn: tuple[int, int, int] | None = ahead.pop()
+        else:
+            turn = self._talk.next(self._engine.instant)
+            if turn is not None and all(client.in_room and client.steady for client in self._clients):
+                self._think_ahead(turn[2])
         self._waiting = turn is None
         if turn is not None and turn[2] <= self._until:
-            engine.call_at(turn[2], self._ended, turn)
+            self._engine.call_at(turn[2], self._on_end, turn)
+
+    def _think_ahead(self, now: int) -> None:
+        ahead = self._ahead
+        while len(ahead) < AHEAD and now <= self._until:
+            turn = self._talk.next(now)
+            if turn is None:
+                break
+            ahead.append(turn)
+            now = turn[2]
+        ahead.reverse()
 
     def _ended(self, turn: tuple[int, int, int]) -> None:
         speaker, started_at, ended_at = turn
