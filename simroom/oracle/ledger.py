@@ -149,6 +149,18 @@ class Ledger:
         for recipient, arrived_at in zip(recipients, instants, strict=True):
             self._deliveries.extend((job, recipient, arrived_at))
 
+    def last_arrival_at(self) -> int | None:
+        """When the last delivery noted so far arrives; None: there is none."""
+        arrivals = self._deliveries[2::3]
+        return max(arrivals) if arrivals else None
+
+    def end(self, at: int) -> None:
+        """The run stops here: deliveries noted before their time that had not arrived by ``at`` are dropped."""
+        table = np.array(self._deliveries, dtype=np.int64).reshape(-1, len(DELIVERY_COLUMNS))
+        arrived = table[:, 2] <= at
+        if not arrived.all():
+            self._deliveries = array("q", table[arrived].tobytes())
+
     @property
     def utterance_count(self) -> int:
         """Utterances noted so far."""

@@ -47,6 +47,7 @@ _LATENCY_ROWS: Final = (
     ("fan-out skew", "fan_out_skew"),
     ("playback lag", "playback_lag"),
 )
+_STAGES: Final = ("asr_time", "nmt_time", "tts_time")
 _STATS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
 
 Row = tuple[str, Text]
@@ -264,8 +265,11 @@ def _latencies(table: Table) -> RenderableType:
         shown = (figures.ABSENT if span is None else f"{float(span) / scale:,.{places}f}" for span in times)
         grid.add_row(Text(label), *(Text(text) for text in shown), Text(f"{values['n'] or 0:,}"))
 
+    # A service that is drawn whole has no stages to show.
+    staged = any(MEASURES[stage].compute(table, {})["max"] for stage in _STAGES[1:])
     for label, measure in _LATENCY_ROWS:
-        add(label, measure, {})
+        if staged or measure not in _STAGES:
+            add(label, measure, {})
     for tag, title in (("language", "by language"), ("room_size", "by room size"), ("mode", "by mode")):
         values = _heard(table, tag)
         if len(values) > 1:

@@ -107,6 +107,7 @@ class Dispatch:
         needs = speaker.needs
         if utterance.features is not None or utterance.auto_langs is not None:
             needs = self._needs_of(speaker, utterance)
+        plain = speaker.plain and _is_plain(utterance)
         version = 0 if room is None else room.version
         orders = self._orders
         partials = True
@@ -116,7 +117,7 @@ class Dispatch:
             if order is None:
                 order = orders[key] = []
             job_id = self._job_id()
-            job = Job(job_id, speaker, room, utterance, src_lang, tgt_lang, needs, order, partials, to, version)
+            job = Job(job_id, speaker, room, utterance, src_lang, tgt_lang, needs, order, partials, plain, to, version)
             order.append(job)
             self._jobs[job_id] = job
             self.created_count += 1
@@ -196,7 +197,7 @@ class Dispatch:
             utterance.trace_id or speaker.trace_id,
             number,
         )
-        if not (speaker.plain and _is_plain(utterance)):
+        if not job.plain:
             _add_wishes(assignment, utterance, speaker.init)
         out.append((node.to, assignment))
         if self._shows_all:

@@ -56,6 +56,7 @@ class Job(Struct, eq=False):
         passed_over: Its turn was given up; its result will be late.
         tried: Nodes it was given to, in order.
         snapshot: Who matched as it was made; None unless the membership setting asks.
+        plain: It asks for nothing beyond languages and audio.
         to: Connections of its recipients as it was made; they still are while the room's ``version`` is this one.
             Empty: not known.
         partials: ASR partials of its utterance come from this job.
@@ -70,6 +71,7 @@ class Job(Struct, eq=False):
     needs: Needs
     order: list[Job]
     partials: bool
+    plain: bool
     to: tuple[int, ...] = ()
     version: int = 0
     attempt_count: int = 0

@@ -200,9 +200,9 @@ class Selection:
         self._next_index = node.index + 1
         jobs = node.tracked
         node.tracked = more = jobs + 1
-        if jobs >= node.slots:
-            node.overcommitted_count += 1
-        if self._track:
+        if not self._track:
+            node.overcommitted_count += jobs >= node.slots
+        else:
             by_load = self._by_load
             bit = node.bit
             by_load[jobs] ^= bit

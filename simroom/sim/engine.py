@@ -30,20 +30,34 @@ class Engine(simpy.Environment):
     """A SimPy environment in which plain calls cost little; processes and events work as ever.
 
     Attributes:
-        count: Entries handled so far, of both kinds.
         instant: The present, as ``now``, but a plain attribute and a whole number.
     """
 
     def __init__(self) -> None:
-        super().__init__(initial_time=0)
-        self.count = 0
         self.instant = 0
+        super().__init__(initial_time=0)
         self._near: list[Any] = self._queue
         self._number = self._eid.__next__
         self._windows: dict[int, list[Any]] = {}
         self._window_heap: list[int] = []
         self._horizon = 1 << WINDOW_BITS
         """Plain entries before it are in the heap, others in their windows."""
+        self._asked = 0
+
+    @property
+    def _now(self) -> int:  # SimPy's own name for the present
+        return self.instant
+
+    @_now.setter
+    def _now(self, instant: int) -> None:
+        self.instant = instant
+
+    @property
+    def count(self) -> int:
+        """Entries handled so far, of both kinds: the numbers given out, less those of entries that still wait."""
+        given = self._number() - self._asked
+        self._asked += 1
+        return given - len(self._near) - sum(map(len, self._windows.values()))
 
     def call_at(self, at: int, act: Callable[[Any], None], argument: Any = None, priority: int = NORMAL) -> None:
         """Have ``act(argument)`` called at ``at``, which must not be in the past."""
@@ -66,23 +80,18 @@ class Engine(simpy.Environment):
         """Handle every entry up to and including ``until``, then stand at ``until``."""
         near = self._near
         pop = heappop
-        count = 0
-        try:
-            while True:
-                bound = self._horizon - 1 if self._horizon <= until else until
-                while near and near[0][0] <= bound:
-                    entry = pop(near)
-                    self._now = self.instant = entry[0]
-                    count += 1
-                    if entry[3] is None:
-                        entry[4](entry[5])
-                    else:
-                        _process(entry[3])
-                if bound == until or not self._open_window(until):
-                    break
-        finally:
-            self.count += count
-        self._now = self.instant = until
+        while True:
+            bound = self._horizon - 1 if self._horizon <= until else until
+            while near and near[0][0] <= bound:
+                entry = pop(near)
+                self.instant = entry[0]
+                if entry[3] is None:
+                    entry[4](entry[5])
+                else:
+                    _process(entry[3])
+            if bound == until or not self._open_window(until):
+                break
+        self.instant = until
 
     def _open_window(self, until: int) -> bool:
         """Bring the next window with entries into the heap; False: none begins by ``until``, and no event is due."""
@@ -120,8 +129,7 @@ class Engine(simpy.Environment):
         if not self._near:
             raise simpy.core.EmptySchedule
         entry = heappop(self._near)
-        self._now = self.instant = entry[0]
-        self.count += 1
+        self.instant = entry[0]
         if entry[3] is None:
             entry[4](entry[5])
         else:

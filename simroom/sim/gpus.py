@@ -179,7 +179,8 @@ class PlannedGpu(SerialGpu):
     def plan(self, message: JobAssign, arrival: int) -> None:
         """A job has been sent to the node and arrives then, after all that were planned before."""
         begin = self._free_at[0]
-        begin = max(begin, arrival)
+        if begin < arrival:  # noqa: PLR1730 - a call of max costs more than the rest of the line
+            begin = arrival
         asr, nmt, tts = work = self._work.of(message, cold=self.cold)
         self.cold = False
         if self._background is None:

@@ -299,9 +299,7 @@ class SimNode:
             payload,
             "pcm16",
             times,
-            (times.asr_time + times.nmt_time + times.tts_time) // 1_000,
-            None,
-            message.attempt_id,
+            attempt_id=message.attempt_id,
         )
         if self.connection is not None:
             self._port.answer(self.connection, result)

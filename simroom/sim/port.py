@@ -177,6 +177,8 @@ class Port:
     def _heard(self, argument: tuple[int, Utterance]) -> None:
         self._airborne -= 1
         self._received(argument)
+        if len(self._journal) > JOURNAL_MAX:
+            self.judge()
 
     def _received(self, argument: tuple[int, Incoming]) -> None:
         connection, message = argument
@@ -213,8 +215,6 @@ class Port:
                     results += 1
                 else:
                     self._send_other(to, message, now)
-            if len(self._journal) > JOURNAL_MAX:
-                self.judge()
         deadline = self._scheduler.next_deadline
         if deadline is not None and (self._armed_at is None or deadline < self._armed_at):
             self._armed_at = deadline

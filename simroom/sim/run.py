@@ -180,6 +180,10 @@ class World:
                 self._undrained = True
                 return
             self.engine.advance(min(drained, self.engine.instant + DRAIN_STEP))
+        last = self._ledger.last_arrival_at()
+        if last is not None and last > self.engine.instant:
+            self._undrained = last > drained
+            self.engine.advance(min(drained, last))
 
     def _pass(self, to: int, until: int, progress: Callable[[Progress], None] | None) -> None:
         step = max(1, until // SLICE_COUNT)
@@ -204,6 +208,7 @@ class World:
         """What has happened so far."""
         now = self.engine.instant
         self._port.judge()
+        self._ledger.end(now)
         counts = getattr(self.scheduler, "counts", None)
         verdict = self._oracle.finish(
             now, counts() if counts is not None else None, drained=not (interrupted or self._undrained)
