@@ -168,8 +168,10 @@ class Dispatch:
         fitting = selection.fitting(job.src_lang, job.tgt_lang, job.needs)
         pool = selection.untried(fitting, job.tried) if job.tried else fitting
         node = self._preferred(job, pool) if self._prefers else None
-        if node is None:
-            node = selection.select(pool)
+        if node is not None:
+            selection.occupy(node)
+        else:
+            node = selection.take(pool)
             if node is None:
                 self._nowhere(job, fitting, now, out)
                 return
@@ -179,7 +181,6 @@ class Dispatch:
         job.current = node.attempts[key] = running[key] = Attempt(key, job, number, node, now)
         if len(running) == 1:  # all attempts have equally long, so a later one is never due first
             self._deadlines.note(now + self._settings.job_timeout)
-        selection.occupy(node)
         if self._sticky:
             self._remember(job, node)
         utterance = job.utterance

@@ -29,7 +29,8 @@ class BackgroundLoad(Protocol):
         ...
 
 
-Done = Callable[[JobAssign, ServiceTimes], None]
+Done = Callable[[tuple[JobAssign, ServiceTimes]], None]
+"""Called with each job as it is finished, and when it was worked on."""
 
 
 class Gpu:
@@ -151,7 +152,7 @@ class SerialGpu(Gpu):
         else:
             self.busy_area()
             self.running_count -= 1
-        self._done(*argument)
+        self._done(argument)
 
 
 class PlannedGpu(SerialGpu):
@@ -172,9 +173,8 @@ class PlannedGpu(SerialGpu):
     ) -> None:
         super().__init__(engine, work, background, time_zero, done, streams)
         self._free_at = [0] * streams
-        self._on_end = self._ended
-        self._planned: dict[str, tuple[int, int, int]] = {}
-        """Jobs that have not ended: arrival, begin and end by attempt, in order of arrival."""
+        self._planned: list[tuple[int, int, int]] = []
+        """Arrival, begin and end of jobs, in order of arrival; those that have ended go at the next look."""
 
     def plan(self, message: JobAssign, arrival: int) -> None:
         """A job has been sent to the node and arrives then, after all that were planned before."""
@@ -190,31 +190,32 @@ class PlannedGpu(SerialGpu):
             end = self._finish_of(begin, asr + nmt + tts)
             times = stage_times(begin, end - begin, work)
         heapreplace(self._free_at, end)
-        key = message.job_id if message.attempt_id == 1 else f"{message.job_id}/{message.attempt_id}"
-        self._planned[key] = (arrival, begin, end)
-        self._engine.call_at(end, self._on_end, (key, message, times))
+        self._planned.append((arrival, begin, end))
+        self._engine.call_at(end, self._done, (message, times))
 
     def has_room_at(self, instant: int, waiting_count_max: int) -> bool:
         """As ``has_room`` for a job that will arrive at ``instant``, after all that were planned before."""
         if self._free_at[0] <= instant:
             return True
-        return sum(arrival <= instant < begin for arrival, begin, _ in self._planned.values()) < waiting_count_max
+        return sum(arrival <= instant < begin for arrival, begin, _ in self._unended()) < waiting_count_max
 
     def arrived_count(self) -> int:
         """Jobs that have arrived and not ended."""
         now = self._engine.instant
-        return sum(arrival <= now for arrival, _, _ in self._planned.values())
+        return sum(arrival <= now for arrival, _, _ in self._unended())
 
     def busy_area(self) -> int:
         """Busy streams integrated over time so far, microseconds."""
         now = self._engine.instant
-        return self._busy_area + sum(now - begin for _, begin, _ in self._planned.values() if begin < now)
+        unended = self._unended()
+        return self._busy_area + sum(min(now, end) - begin for _, begin, end in unended if begin < now)
 
-    def _ended(self, argument: tuple[str, JobAssign, ServiceTimes]) -> None:
-        key, message, times = argument
-        _, begin, end = self._planned.pop(key)
-        self._busy_area += end - begin
-        self._done(message, times)
+    def _unended(self) -> list[tuple[int, int, int]]:
+        """The jobs that had not ended before the present instant."""
+        now = self._engine.instant
+        self._busy_area += sum(end - begin for _, begin, end in self._planned if end < now)
+        self._planned = [job for job in self._planned if job[2] >= now]
+        return self._planned
 
 
 class SharedGpu(Gpu):
@@ -287,7 +288,7 @@ class SharedGpu(Gpu):
             self.running_count -= len(done)
         self._plan()
         for _, _, message, began_at, work in done:
-            self._done(message, stage_times(began_at, now - began_at, work))
+            self._done((message, stage_times(began_at, now - began_at, work)))
 
 
 class BatchingGpu(Gpu):
@@ -339,4 +340,4 @@ class BatchingGpu(Gpu):
         if self.waiting:
             self._begin(None)
         for message in batch:
-            self._done(message, ServiceTimes(began_at, now - began_at, 0, 0))
+            self._done((message, ServiceTimes(began_at, now - began_at, 0, 0)))

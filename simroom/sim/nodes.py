@@ -283,8 +283,9 @@ class SimNode:
     def _overloaded(self, message: JobAssign) -> None:
         self._answer_failure(message, ErrorCode.NODE_OVERLOADED)
 
-    def done(self, message: JobAssign, times: ServiceTimes) -> None:
+    def done(self, argument: tuple[JobAssign, ServiceTimes]) -> None:
         """The GPU has finished a job: send its result."""
+        message, times = argument
         self.job_count += 1
         payload = message.audio + SEPARATOR + message.tgt_lang
         result = JobResult(

@@ -34,6 +34,8 @@ _AGAIN: Final = 3
 JOURNAL_MAX: Final = 500
 """So many entries are judged together."""
 
+_NOTHING: Final[list[Addressed]] = []
+
 _Entry = tuple[Callable[[Any, Any, Any, Any], None], Any, Any, Any, Any]
 """A call of the oracle that is still to be made, with its four arguments."""
 
@@ -110,6 +112,7 @@ class Port:
         # Bound once: a bound method is an object, and these are used for every message.
         self._on_received = self._received
         self._on_heard = self._heard
+        self._on_answered = self._answered
         self._receive = scheduler.received
         self._judge_received = oracle.received
 
@@ -149,7 +152,7 @@ class Port:
         """Send a node's result to the scheduler."""
         engine = self._engine
         at = self._node_up.arrival(connection, engine.instant)
-        engine.call_at(at, self._on_received, (connection, message))
+        engine.call_at(at, self._on_answered, (connection, message))
 
     def speak(self, connection: int, message: Utterance) -> None:
         """Send an utterance to the scheduler."""
@@ -185,6 +188,18 @@ class Port:
         now = self._engine.instant
         outputs = self._receive(connection, message, now)
         self._journal.append((self._judge_received, connection, message, now, outputs))
+        self._after(outputs, now)
+
+    def _answered(self, argument: tuple[int, JobResult]) -> None:
+        connection, message = argument
+        now = self._engine.instant
+        outputs = self._receive(connection, message, now)
+        self._journal.append((self._judge_received, connection, message, now, outputs))
+        if len(outputs) == 1:
+            to, result = outputs[0]
+            if type(result) is TranslationResult:  # the usual answer: a result and nothing else
+                self._send_result(to, result, 0, now)
+                outputs = _NOTHING
         self._after(outputs, now)
 
     def _woken(self, due: int) -> None:

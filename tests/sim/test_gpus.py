@@ -64,7 +64,8 @@ class Bench:
         self.finished: list[Finished] = []
         self.gpu = make(self.engine, self.work, load, TIME_ZERO, self._done, **more)
 
-    def _done(self, message: JobAssign, times: ServiceTimes) -> None:
+    def _done(self, argument: tuple[JobAssign, ServiceTimes]) -> None:
+        message, times = argument
         self.finished.append(Finished(self.engine.instant, message.job_id, message.attempt_id or 0, times))
 
     def take(self, jobs: Sequence[Job]) -> None:
