@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import permutations
+from collections.abc import Sequence
 from typing import Final
 
 from simroom.oracle.ledger import Ledger
 from simroom.scenario.distributions import OptionalDistribution
-from simroom.scenario.fields import AUTO
+from simroom.scenario.languages import pairs_of
 from simroom.scenario.nodes import (
     Background,
     BatchingGpu,
@@ -17,7 +16,7 @@ from simroom.scenario.nodes import (
     SteadyLoad,
     TraceLoad,
 )
-from simroom.scenario.people import Member, SessionGroup
+from simroom.scenario.people import SessionGroup, Speaker
 from simroom.scenario.schema import Scenario
 from simroom.scenario.traces import read_loads
 from simroom.scheduler.messages import InstalledModel
@@ -44,11 +43,10 @@ def make_nodes(
     """Make every node of the scenario, in its order, and plan its comings and goings."""
     nodes: list[SimNode] = []
     time_zero = scenario.lead_in
-    needed = needed_pairs(scenario)
     modules = needed_modules(scenario)
     for group in scenario.nodes:
         key = stream_key(seed, f"node/{group.name}")
-        models = models_of(group, needed, modules)
+        models = models_of(group, pairs_of(scenario, group), modules)
         work = Work(group)
         # What nobody can take away from a node again can be planned as it is sent.
         plans = group.leaves is None and group.drains is None and scenario.scheduler.settings().cancel == "never"
@@ -123,67 +121,22 @@ def _background(load: Background, scenario: Scenario) -> gpus.BackgroundLoad | N
     return background_of(load, read_loads(scenario.path(load.file)) if isinstance(load, TraceLoad) else None)
 
 
-def _languages_of(pair: str) -> tuple[str, str]:
-    source, _, target = pair.partition(">")
-    return source.strip(), target.strip()
-
-
-def needed_pairs(scenario: Scenario) -> list[tuple[str, str]]:
-    """Every (source, target) that a job of the scenario can have, in order of first use.
-
-    In a room, whatever is spoken may be wanted in whatever anybody prefers or ever changes to. A source of ``auto``
-    may be any of the speaker's ``auto_langs``, or of the languages that the scenario names.
-    """
-    pairs: dict[tuple[str, str], None] = {}
-    automatic: list[tuple[tuple[str, ...] | None, list[str]]] = []
-    for room in scenario.rooms:
-        roster = room.roster()
-        targets = [
-            language
-            for member in roster
-            for language in (member.tgt_lang, member.preferred_lang, *_changes(member.events))
-            if language is not None
-        ]
-        for member in roster:
-            if member.speaks.casefold() == AUTO:
-                automatic.append((member.auto_langs, targets))
-            else:
-                pairs.update(dict.fromkeys((member.speaks, target) for target in targets))
-    for group in scenario.sessions:
-        if group.src_lang.casefold() == AUTO:
-            automatic.append((group.auto_langs, [group.tgt_lang]))
-        else:
-            pairs[group.src_lang, group.tgt_lang] = None
-    named = list(dict.fromkeys(language for pair in pairs for language in pair))
-    for auto_langs, targets in automatic:
-        sources = auto_langs if auto_langs is not None else (named or targets)
-        pairs.update(dict.fromkeys((source, target) for source in sources for target in targets))
-    return [pair for pair in pairs if pair[0].casefold() != pair[1].casefold()]
-
-
-def _changes(events: Iterable[object]) -> list[str | None]:
-    changes = (getattr(event, "change", None) for event in events)
-    return [change.preferred_lang for change in changes if change is not None]
-
-
 def needed_modules(scenario: Scenario) -> tuple[str, ...]:
     """The modules that the features of the scenario's people ask for, with what those need."""
-    people: list[Member | SessionGroup] = [
-        *(member for room in scenario.rooms for member in room.roster()),
+    rooms = scenario.rooms
+    people: list[Speaker | SessionGroup] = [
+        *(speaker for room in rooms for speaker in (room.speakers or {}).values()),
+        *(member for room in rooms for member in room.members),
         *scenario.sessions,
     ]
     wanted = (MODULE_OF_FEATURE[feature] for person in people for feature in person.features.wanted())
     return expand(dict.fromkeys(wanted))
 
 
-def models_of(group: NodeGroup, needed: list[tuple[str, str]], modules: tuple[str, ...]) -> tuple[InstalledModel, ...]:
+def models_of(
+    group: NodeGroup, pairs: Sequence[tuple[str, str]], modules: tuple[str, ...]
+) -> tuple[InstalledModel, ...]:
     """The models of a node: one ASR, one NMT for each pair, one TTS for each target, one for each module."""
-    if group.pairs is not None:
-        pairs = [_languages_of(pair) for pair in group.pairs]
-    elif group.languages is not None:
-        pairs = list(permutations(group.languages, 2))
-    else:
-        pairs = needed
     chosen = modules if group.modules is None else expand(group.modules)
     models = [InstalledModel("asr", "asr", "1")]
     models += [InstalledModel(f"nmt-{src}-{tgt}", "nmt", "1", src, tgt) for src, tgt in pairs]

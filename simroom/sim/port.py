@@ -286,13 +286,16 @@ class Port:
         kind = type(message)
         code = self._codes.setdefault(kind, len(self._codes) + 2)
         self.trace.extend((now, to[0], code, len(to)))
-        listing = kind is RoomMembers
+        if kind is RoomMembers:
+            # The first is the one who enters; the others only redraw their lists, and nothing follows from that.
+            to = to[:1] if self._peers[to[0]].awaits_members else ()
         for connection in to:
             peer = self._peers[connection]
-            if listing and not peer.awaits_members:
-                continue  # the client only redraws its list, and nothing follows from that
             hop = self._down[peer.kind]
             self._engine.call_at(hop.arrival(connection, now), self._other_arrived, (peer, connection, message))
+
+        if len(self._journal) > JOURNAL_MAX:
+            self.judge()
 
     def _other_arrived(self, argument: tuple[Peer, int, Outgoing]) -> None:
         peer, connection, message = argument

@@ -242,7 +242,7 @@ class TurnTaking:
         self._longest = pace.longest or _HALF**2
         self._weights = _whole_weights(weights)
         self._present = (1 << len(self._weights)) - 1 if present else 0
-        self._sums = self._summed()
+        self._sums: list[int] | None = None
         # The floor holder: who, where what has not been told yet begins, its end.
         self._speaker = 0
         self._begun = self._until = started_at
@@ -264,7 +264,7 @@ class TurnTaking:
         """
         bit = 1 << speaker
         self._present = self._present | bit if present else self._present & ~bit
-        self._sums = self._summed()
+        self._sums = None
 
     def next(self, now: int) -> Turn | None:
         """Tell the next turn to end. To be asked again when that one has ended, which is a room's only timer.
@@ -297,6 +297,8 @@ class TurnTaking:
     def _think(self, now: int) -> bool:
         """Draw the next utterance and give it the floor, or a place within the floor holder's; False: by nobody."""
         sums = self._sums
+        if sums is None:  # somebody has come or gone since the last turn was thought out
+            sums = self._sums = self._summed()
         can_speak = sums[-1]
         if not can_speak:
             return False
