@@ -106,6 +106,10 @@ class Fleet:
                 return Error(ErrorCode.NODE_ID_CONFLICT, "a node with this id is connected")
         return None
 
+    def refusal_again(self, message: NodeRegister) -> Error:
+        """What a registered node is told that registers again over the same connection."""
+        return self._refusal(message) or Error(ErrorCode.NODE_ID_CONFLICT, "this connection is registered already")
+
     def _first_time(self, node_id: str, message: NodeRegister, now: int) -> Node:
         index = len(self._selection.nodes)
         nothing = Capability(asr=False, nmt=frozenset(), tts=frozenset(), models=frozenset())

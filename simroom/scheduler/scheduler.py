@@ -292,6 +292,8 @@ class Scheduler:
             self._dispatch.partial(node, message, out)
         elif type(message) is NodeControl:
             self._fleet.control(node, message, now, out)
+        elif type(message) is NodeRegister:
+            out.append((node.to, self._fleet.refusal_again(message)))
         elif type(message) is not NodeError:
             out.append((node.to, Error(ErrorCode.INVALID_MESSAGE, "not for a registered node to send")))
 
