@@ -170,7 +170,7 @@ class Lobby:
         room_code = self._sources.room_code()
         while room_code in self.rooms.by_code:
             room_code = self._sources.room_code()
-        room = Room(self._sources.room_id(), room_code, now, now)
+        room = Room(room_id=self._sources.room_id(), room_code=room_code, created_at=now, last_speaking_at=now)
         if not self.rooms.by_code:
             self._scanned_at = now  # until now there was nothing to look at
         self.rooms.by_code[room_code] = room

@@ -11,7 +11,7 @@ from simroom.scheduler.nodes import Node
 from simroom.scheduler.sessions import Session
 
 
-class Room(Struct, eq=False):
+class Room(Struct, eq=False, kw_only=True):
     """One room, remembered by ``room_id``; ``room_code`` is only what people type while it lives.
 
     Attributes:
@@ -22,19 +22,20 @@ class Room(Struct, eq=False):
         connections_by_lang: What ``matching_connections`` has found, until somebody comes or goes.
     """
 
+    # What every utterance and every result looks at comes first, so that it shares cache lines.
+    last_speaking_at: int
+    version: int = 0
+    detached: int = 0
+    members: dict[str, Session] = {}
+    by_lang: dict[str, dict[str, Session]] = {}
+    connections_by_lang: dict[str, tuple[int, ...]] = {}
+    sticky: Node | None = None
+    alive: bool = True
     room_id: str
     room_code: str
     created_at: int
-    last_speaking_at: int
-    members: dict[str, Session] = {}
-    by_lang: dict[str, dict[str, Session]] = {}
-    version: int = 0
-    sticky: Node | None = None
-    detached: int = 0
-    alive: bool = True
     _languages: tuple[str, ...] | None = None
     _matching: dict[str, tuple[Session, ...]] = {}
-    connections_by_lang: dict[str, tuple[int, ...]] = {}
     _everyone: tuple[Member, ...] | None = None
 
     @property

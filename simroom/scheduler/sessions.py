@@ -29,7 +29,7 @@ class Kept(Struct):
     job: Job | None
 
 
-class Session(Struct, eq=False):
+class Session(Struct, eq=False, kw_only=True):
     """One connected (or, within the grace, detached) client.
 
     Attributes:
@@ -48,30 +48,31 @@ class Session(Struct, eq=False):
             are none.
     """
 
+    # What every utterance looks at comes first, so that it shares cache lines.
     session_id: str
-    token: str
-    init: SessionInit
     src_lang: str
-    tgt_lang: str
-    needs: Needs
-    trace_id: str
-    connection: int | None
-    to: tuple[int, ...]
-    plain: bool
-    paired: str | None = None
-    alive: bool = True
     last_index: int | None = None
     room: Room | None = None
-    member: Member | None = None
-    preferred_lang: str | None = None
-    join_serial: int = 0
+    plan: tuple[tuple[str, tuple[int, ...]], ...] | None = None
+    needs: Needs
+    plain: bool
+    trace_id: str
+    tgt_lang: str
+    connection: int | None
+    to: tuple[int, ...]
+    alive: bool = True
+    paired: str | None = None
     sticky: Node | None = None
+    preferred_lang: str | None = None
+    init: SessionInit
+    token: str
+    member: Member | None = None
+    join_serial: int = 0
     kept: deque[Kept] | None = None
     detached_at: int | None = None
     raw_voice: dict[str, bool] | None = None
     chunks: list[str] | None = None
     chunk_chars: int = 0
-    plan: tuple[tuple[str, tuple[int, ...]], ...] | None = None
 
     @property
     def features(self) -> Features | None:
