@@ -67,14 +67,14 @@ def models(pairs: tuple[str, ...] | None = None, extras: tuple[str, ...] = ()) -
 class History:
     """A run in the making. Every step can be given the scheduler's answer; without one it is the right one."""
 
-    def __init__(self, *, arrives: bool = True, **settings: object) -> None:
+    def __init__(self, *, arrives: bool = True, shortcuts: bool = True, **settings: object) -> None:
         """``arrives``: every result reaches those it is sent to at once."""
         self.arrives = arrives
         settings.setdefault("health_check_count", 1)
         settings.setdefault("heartbeat_timeout", 1_000 * SECOND)
         self.settings = Settings(**settings)  # type: ignore[arg-type]
         self.ledger = Ledger()
-        self.oracle = Oracle(self.settings, self.ledger)
+        self.oracle = Oracle(self.settings, self.ledger, shortcuts=shortcuts)
         self.now = 0
         self._connections = 0
         self.names: dict[int, str] = {}

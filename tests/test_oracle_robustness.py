@@ -54,9 +54,11 @@ SETTINGS: list[dict[str, object]] = [
 class Anything:
     """A peer and a scheduler that say whatever the protocol lets them say."""
 
-    def __init__(self, seed: int, settings: dict[str, object]) -> None:
+    def __init__(self, seed: int, settings: dict[str, object], *, shortcuts: bool = True) -> None:
         self.random = random.Random(seed)
-        self.history = History(arrives=False, job_timeout=3 * SECOND, abandon_after=2 * SECOND, **settings)
+        self.history = History(
+            arrives=False, shortcuts=shortcuts, job_timeout=3 * SECOND, abandon_after=2 * SECOND, **settings
+        )
         self.nodes = [self.history.node(f"n{number}") for number in range(3)]
         self.sessions = [*self.history.room("zh", "en", "ja"), self.history.session("alone")]
         self.jobs = [f"j{number}" for number in range(6)]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from simroom.oracle.accounts import Accounts
-from simroom.oracle.clients import Clients
 from simroom.oracle.ending import Ending
 from simroom.oracle.fleet import Node
 from simroom.oracle.ledger import NONE, JobEnd
@@ -14,11 +13,10 @@ from simroom.oracle.mirror import Mirror
 from simroom.oracle.notices import Notices
 from simroom.oracle.order import Order
 from simroom.oracle.placing import Placing
-from simroom.oracle.recipients import matching
 from simroom.oracle.sent import Sent
-from simroom.oracle.state import LIVING, Attempt, Audience, Job
+from simroom.oracle.state import LIVING, Attempt, Job
 from simroom.oracle.tokens import Tokens
-from simroom.scheduler.messages import Addressed, AsrPartial, Error, ErrorCode, JobResult, TranslationResult
+from simroom.scheduler.messages import AsrPartial, Error, ErrorCode, JobResult
 
 RETRIED: Final = (ErrorCode.NODE_OVERLOADED, ErrorCode.MODEL_NOT_AVAILABLE, ErrorCode.INTERNAL_ERROR)
 """What a node may report for the job to be tried elsewhere."""
@@ -36,7 +34,6 @@ class Answers:
         order: Order,
         ending: Ending,
         placing: Placing,
-        clients: Clients,
         conclude: Callable[[Sent], None],
     ) -> None:
         self._mirror = mirror
@@ -52,134 +49,11 @@ class Answers:
         self._conclude = conclude
         self._findings = mirror.findings
         self._peers = mirror.peers
-        self._running = mirror.running
-        self._waiting = mirror.waiting
-        self._levels = mirror.fleet.levels
-        self._flying = clients.flying
-        self._sent_rows = mirror.sent_rows
-        self._note = mirror.ledger.job
-        self._ended = accounts.ended
-        self._usual = (
-            mirror.settings.membership == "live"
-            and mirror.settings.ordering != "none"
-            and mirror.settings.load == "tracked"
-        )
-
-    # --- the short way
-
-    def answer(self, connection: int, message: JobResult, now: int, outputs: list[Addressed]) -> None:
-        """A node answered.
-
-        The usual answer — the right one to the one attempt, and it is the job's turn, and the right people get it —
-        is judged in one pass; whatever differs goes the long way, which finds out what is wrong.
-        """
-        job_id = message.job_id
-        job = self._running.get(job_id)
-        if job is None or len(outputs) != 1:
-            self.whole(Sent(outputs, now), connection, message)
-            return
-        lane = job.lane
-        room = lane.room
-        living = lane.living
-        if room is None:
-            audience: Audience = lane.speaker.own, ()
-        else:
-            audience = room.heard.get(lane.tgt) or matching(room, lane.tgt)
-        to, result = outputs[0]
-        payload = message.tts_audio
-        node = job.node
-        if (
-            to != audience[0]
-            or audience[1]
-            or not to
-            or type(result) is not TranslationResult
-            or result.job_id != job_id
-            or payload != job.audio + lane.suffix
-            or result.tts_audio != payload
-            or result.tgt_lang != lane.tgt
-            or result.utterance_index != job.index
-            or result.session_id != lane.speaker.session_id
-            or not message.success
-            or node is None
-            or self._peers.get(connection) is not node
-            or (message.attempt_id != job.attempt and message.attempt_id is not None)
-            or job.earlier is not None
-            or not living
-            or living[0] is not job
-            or (len(living) > 1 and living[1].result is not None)
-            or self._waiting
-            or not self._usual
-        ):
-            self.whole(Sent(outputs, now), connection, message)
-            return
-        del self._running[job_id]
-        load = node.load - 1
-        node.load = load
-        if node.willing and load < node.slots:
-            levels = self._levels
-            bit = 1 << node.index
-            level = node.level
-            if level >= 0:
-                levels[level] ^= bit
-            levels[load] ^= bit
-            node.level = load
-        del living[0]
-        findings = self._findings
-        if room is not None:
-            room.last_speaking_at = now
-            findings.usual_in_room += 1
-            if lane.orphan:
-                self._mirror.tidy(lane)
-        findings.usual += 1
-        job.running = False
-        job.answered_at = now
-        job.end = 0
-        self._ended[0] += 1
-        recipients = len(to)
-        times = message.extra
-        if times is None:
-            row = self._note(
-                job.row,
-                lane.tgt_number,
-                node.number,
-                job.attempt,
-                job.dispatched_at,
-                -1,
-                -1,
-                -1,
-                -1,
-                now,
-                now,
-                0,
-                recipients,
-            )
-        else:
-            row = self._note(
-                job.row,
-                lane.tgt_number,
-                node.number,
-                job.attempt,
-                job.dispatched_at,
-                times.started_at,
-                times.asr_time,
-                times.nmt_time,
-                times.tts_time,
-                now,
-                now,
-                0,
-                recipients,
-            )
-        job.ledger_row = row
-        self._sent_rows.append(row)
-        job.payload = result.tts_audio
-        job.sent_to = to
-        self._flying[job_id] = job
-        findings.awaited += recipients
 
     # --- answered
 
     def whole(self, sent: Sent, connection: int, message: JobResult) -> None:
-        """As ``answer``, whatever the circumstances."""
+        """A node, or what is not one any more, answered."""
         node = self._peers.get(connection)
         if isinstance(node, Node):
             self.result(sent, node, message)

@@ -148,6 +148,9 @@ class Node:
         "willing",
     )
 
+    plan: Final = None
+    """It speaks not, so it makes no jobs."""
+
     def __init__(self, node_id: str, index: int) -> None:
         self.node_id = node_id
         self.index = index

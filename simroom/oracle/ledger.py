@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from enum import IntEnum
-from struct import Struct
+from itertools import chain, repeat
+from struct import Struct, pack
 from typing import Final
 
 import numpy as np
@@ -49,7 +50,7 @@ JOB_COLUMNS: Final = (
 DELIVERY_COLUMNS: Final = ("job", "recipient", "arrived_at")
 
 # A row packed at once goes into its column store three times as fast as number by number.
-_UTTERANCE: Final = Struct(f"={len(UTTERANCE_COLUMNS)}q").pack
+_UTTERANCE: Final = Struct(f"={len(UTTERANCE_COLUMNS) - 1}q").pack
 _JOB: Final = Struct(f"={len(JOB_COLUMNS)}q").pack
 _DELIVERY: Final = Struct(f"={len(DELIVERY_COLUMNS)}q").pack
 
@@ -86,6 +87,8 @@ class Ledger:
         self.nodes = Names()
         self.languages = Names()
         self._utterances = array("q")
+        self.received_at = array("q")
+        """When the scheduler accepted each utterance; ``NONE``: it has not."""
         self._jobs = array("q")
         self._deliveries = array("q")
         self._utterance_count = 0
@@ -93,14 +96,15 @@ class Ledger:
 
     def utterance(self, speaker: int, room: int, index: int, src_lang: int, started_at: int, ended_at: int) -> int:
         """Note an utterance that its speaker has finished; returns its row."""
-        self._utterances.frombytes(_UTTERANCE(speaker, room, index, src_lang, started_at, ended_at, NONE))
+        self._utterances.frombytes(_UTTERANCE(speaker, room, index, src_lang, started_at, ended_at))
+        self.received_at.append(NONE)
         row = self._utterance_count
         self._utterance_count = row + 1
         return row
 
     def received(self, utterance: int, at: int) -> None:
         """Note that the scheduler has accepted the utterance."""
-        self._utterances[utterance * 7 + 6] = at
+        self.received_at[utterance] = at
 
     def job(
         self,
@@ -144,6 +148,26 @@ class Ledger:
         """Note that a result has reached a recipient."""
         self._deliveries.frombytes(_DELIVERY(job, recipient, arrived_at))
 
+    def delivered(self, jobs: list[int], arrivals: list[tuple[tuple[int, ...], list[int]]]) -> int:
+        """Note several jobs as they end, each with its deliveries.
+
+        Args:
+            jobs: Their rows, number after number.
+            arrivals: For each job, its recipients and when its result reached each of them.
+
+        Returns:
+            How many deliveries there are.
+        """
+        first = self._job_count
+        self._job_count = first + len(arrivals)
+        self._jobs.frombytes(pack(f"={len(jobs)}q", *jobs))
+        recipients, instants = zip(*arrivals, strict=True)
+        rows = map(repeat, range(first, self._job_count), map(len, recipients))
+        columns = (chain.from_iterable(rows), chain.from_iterable(recipients), chain.from_iterable(instants))
+        deliveries = tuple(chain.from_iterable(zip(*columns, strict=True)))
+        self._deliveries.frombytes(pack(f"={len(deliveries)}q", *deliveries))
+        return len(deliveries) // len(DELIVERY_COLUMNS)
+
     def deliveries_of(self, job: int, recipients: list[int], instants: list[int]) -> None:
         """Note that a result has reached several recipients, each at its own instant."""
         for recipient, arrived_at in zip(recipients, instants, strict=True):
@@ -178,7 +202,9 @@ class Ledger:
 
     def utterances(self) -> dict[str, Column]:
         """The utterance columns, each of shape ``(utterance_count,)``."""
-        return _columns(self._utterances, UTTERANCE_COLUMNS)
+        columns = _columns(self._utterances, UTTERANCE_COLUMNS[:-1])
+        columns[UTTERANCE_COLUMNS[-1]] = np.array(self.received_at, dtype=np.int64)
+        return columns
 
     def jobs(self) -> dict[str, Column]:
         """The job columns, each of shape ``(job_count,)``."""

@@ -189,6 +189,7 @@ class Leftovers:
         if room is not None and len(room.members) == 1:
             room = None
         tags = mirror.tags
+        mirror.prune(speaker, room)
         lane = mirror.lane(speaker, room, tags.of(message.tgt_lang))
         profile = mirror.fleet.profile(tags.of(message.src_lang), lane.tgt, (), speaker.auto_langs)
         row = sent.utterance_row

@@ -26,6 +26,7 @@ class Mirror:
 
     Attributes:
         peers: Who is behind each open connection.
+        nodes_at: Those of them that are nodes, by their connection as a tuple of addressees.
         sessions: Living sessions by id.
         rooms: Living rooms by id, in order of creation.
         codes: Living rooms by code.
@@ -49,6 +50,7 @@ class Mirror:
         self.tags = Tags(primary=settings.language_match == "primary")
         self.fleet = Fleet(settings, self.tags)
         self.peers: dict[int, Session | Node | Link] = {}
+        self.nodes_at: dict[tuple[int, ...], Node] = {}
         self.sessions: dict[str, Session] = {}
         self.rooms: dict[str, Room] = {}
         self.codes: dict[str, Room] = {}
@@ -140,10 +142,16 @@ class Mirror:
         room.lanes.clear()
 
     def stir(self, room: Room) -> None:
-        """Who hears what in the room has to be worked out anew."""
-        room.heard.clear()
+        """Who hears what in the room, and who makes which jobs, has to be worked out anew."""
+        self._unhear(room)
         for member in room.members:
             member.plan = None
+
+    @staticmethod
+    def _unhear(room: Room) -> None:
+        room.heard.clear()
+        for lane in room.lanes.values():
+            lane.to = None
 
     @staticmethod
     def _want(room: Room, lang: str | None, change: int) -> None:
@@ -156,13 +164,19 @@ class Mirror:
 
     # --- connections of sessions
 
+    def readdressed(self, session: Session) -> None:
+        """The session's connection is another one, or none, from now on."""
+        for lane in session.lanes.values():
+            lane.to = None
+        if session.room is not None:
+            self._unhear(session.room)
+
     def detach(self, session: Session) -> None:
         """The session's connection has ended, the session has not."""
         session.connection = NONE
         session.own = ()
         session.detached += 1
-        if session.room is not None:
-            session.room.heard.clear()
+        self.readdressed(session)
 
     def attach(self, session: Session, connection: int) -> None:
         """The session goes on over this connection."""
@@ -175,8 +189,7 @@ class Mirror:
         session.connection = connection
         session.own = (connection,)
         session.detached += 1
-        if session.room is not None:
-            session.room.heard.clear()
+        self.readdressed(session)
 
     def keep(self, session: Session, kept: Kept) -> None:
         """Something was sent to a detached session."""
@@ -189,6 +202,7 @@ class Mirror:
         session.ended = True
         session.connection = NONE
         session.own = ()
+        self.readdressed(session)
         session.kept.clear()
         session.past = ()
         session.plan = None
@@ -202,18 +216,22 @@ class Mirror:
         if room is None:
             lane = speaker.lanes.get(tgt)
             if lane is None:
-                if len(speaker.lanes) >= LANES_MAX:
-                    speaker.lanes = {tag: lane for tag, lane in speaker.lanes.items() if lane.living or lane.passed}
-                    speaker.plan = None
                 lane = speaker.lanes[tgt] = Lane(speaker, None, tgt, self.ledger.languages.number(tgt))
             return lane
         lane = room.lanes.get((speaker, tgt))
         if lane is None:
-            if len(room.lanes) >= LANES_MAX + 2 * len(room.members) * len(room.wanted):
-                room.lanes = {key: lane for key, lane in room.lanes.items() if lane.living or lane.passed}
-                self.stir(room)
             lane = room.lanes[speaker, tgt] = Lane(speaker, room, tgt, self.ledger.languages.number(tgt))
         return lane
+
+    def prune(self, speaker: Session, room: Room | None) -> None:
+        """Where too many lanes have come together, drop the idle ones; plans that hold them go too."""
+        if room is None:
+            if len(speaker.lanes) >= LANES_MAX:
+                speaker.lanes = {tag: lane for tag, lane in speaker.lanes.items() if lane.living or lane.passed}
+                speaker.plan = None
+        elif len(room.lanes) >= LANES_MAX + 2 * len(room.members) * len(room.wanted):
+            self.stir(room)
+            room.lanes = {key: lane for key, lane in room.lanes.items() if lane.living or lane.passed}
 
     def tidy(self, lane: Lane) -> None:
         """Drop a lane that nobody speaks in any more."""

@@ -87,7 +87,11 @@ class NodeLife:
             link = Link("node", node.name)
             link.state = "stale"
             mirror.peers[old] = link
-        mirror.peers[connection] = node
+            del mirror.nodes_at[old,]
+        before = mirror.peers.get(connection)
+        if isinstance(before, Node):
+            before.connection = None
+        mirror.peers[connection] = mirror.nodes_at[connection,] = node
         node.connection = connection
         node.name = name
         node.number = mirror.ledger.nodes.number(name)
@@ -113,6 +117,7 @@ class NodeLife:
         """The node's connection has ended."""
         if node.connection is not None:
             self._mirror.peers.pop(node.connection, None)
+            self._mirror.nodes_at.pop((node.connection,), None)
         node.connection = None
         if node.status != OFFLINE:
             self._offline(sent, [node])

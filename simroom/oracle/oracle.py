@@ -7,7 +7,7 @@ one fault is reported for what it breaks and not for ever after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from simroom.oracle.accounts import Accounts
@@ -35,6 +35,7 @@ from simroom.oracle.session_requests import SessionRequests
 from simroom.oracle.speaking import Speaking
 from simroom.oracle.state import Link, Session
 from simroom.oracle.tokens import Tokens
+from simroom.oracle.usual import Entry, Usual
 from simroom.oracle.verdict import Verdict
 from simroom.scheduler.messages import (
     Addressed,
@@ -65,7 +66,6 @@ from simroom.scheduler.messages import (
 from simroom.scheduler.port import PeerKind
 from simroom.scheduler.settings import Settings
 
-_Short = Callable[[int, Any, int, list[Addressed]], None]
 _OfSession = Callable[[Sent, Session, Any], None]
 _OfNode = Callable[[Sent, Node, Any], None]
 
@@ -79,13 +79,22 @@ class Oracle:
         kept_max: Violations kept in full; all are counted.
         punctual: The driver wakes the scheduler at the very instant it asks for, so what happens later than its due
             time is a breach. False where the driver may be late (real time).
+        shortcuts: What is usual is judged the short way. Whether it is makes no difference but in time.
 
     Attributes:
         sent_rows: Ledger row of the job for each ``TranslationResult`` in the last call's outputs, in order; ``NONE``
             where no such job is known. Reset by every call that takes outputs.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, *, kept_max: int = 1_000, punctual: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        *,
+        kept_max: int = 1_000,
+        punctual: bool = True,
+        shortcuts: bool = True,
+    ) -> None:
         self._mirror = mirror = Mirror(settings, ledger, Findings(kept_max))
         self.sent_rows: list[int] = mirror.sent_rows
         self._peers = mirror.peers
@@ -104,15 +113,13 @@ class Oracle:
         placing = Placing(mirror, accounts, recipients, tokens, notices, ending)
         leftovers = Leftovers(mirror, accounts, replies, leaks, once, clients, sending, order, ending, placing)
         self._conclude = leftovers.conclude
-        self._answers = answers = Answers(
-            mirror, accounts, tokens, notices, order, ending, placing, clients, self._conclude
-        )
+        self._answers = answers = Answers(mirror, accounts, tokens, notices, order, ending, placing, self._conclude)
         self._speaking = speaking = Speaking(mirror, accounts, replies, placing, self._conclude)
         rooms = RoomRequests(mirror, replies, leaks, ending)
         self._sessions = sessions = SessionRequests(mirror, replies, rooms, recipients, sending)
         self._nodes = nodes = NodeLife(mirror, replies, answers)
         self._clock = Clock(mirror, sessions, rooms, nodes, placing, answers, order, punctual=punctual)
-        self._short: dict[type, _Short] = {Utterance: speaking.utterance, JobResult: answers.answer}
+        self._usual = Usual(mirror, accounts, speaking, answers, clients) if shortcuts else None
         self._of_session: dict[type, _OfSession] = {
             AudioChunk: speaking.chunk,
             ClientHeartbeat: sessions.heartbeat,
@@ -151,11 +158,9 @@ class Oracle:
         if self.sent_rows:
             self.sent_rows.clear()
         kind = type(message)
-        if now <= self._mirror.due:
-            short = self._short.get(kind)
-            if short is not None:
-                short(connection, message, now, outputs)
-                return
+        if self._usual is not None and now <= self._mirror.due and (kind is Utterance or kind is JobResult):
+            self._usual.judge(((self.received, connection, message, now, outputs),))
+            return
         sent = self._begin(now, outputs)
         if kind is Utterance:
             self._speaking.whole(sent, connection, message)  # type: ignore[arg-type]
@@ -164,6 +169,14 @@ class Oracle:
         else:
             self._other(sent, connection, message)
             self._conclude(sent)
+
+    def judge(self, journal: Iterable[Entry]) -> None:
+        """Judge what has passed the port, in order: a journal of calls of ``received`` and of anything else."""
+        if self._usual is not None:
+            self._usual.judge(journal)
+            return
+        for call, first, second, third, fourth in journal:
+            call(first, second, third, fourth)
 
     def closed(self, connection: int, now: int, outputs: list[Addressed]) -> None:
         """A connection has ended."""
@@ -174,6 +187,7 @@ class Oracle:
         elif isinstance(peer, Node):
             self._nodes.dropped(sent, peer)
         self._peers.pop(connection, None)
+        self._mirror.nodes_at.pop((connection,), None)
         self._names.pop(connection, None)
         self._clients.closed()
         self._conclude(sent)
@@ -232,6 +246,11 @@ class Oracle:
     def living(self) -> int:
         """Jobs that have been made and have not ended."""
         return self._accounts.living
+
+    @property
+    def shortcut_count(self) -> int:
+        """Answers that were right in every respect, judged at one look together with all of their arrivals."""
+        return self._mirror.findings.usual
 
     # --- at the clients
 

@@ -11,7 +11,7 @@ def matching(room: Room, tgt: str) -> Audience:
     audience = room.heard.get(tgt)
     if audience is None:
         members = [member for member in room.members if member.lang == tgt]
-        audience = room.heard[tgt] = _split(members)
+        audience = room.heard[tgt] = split(members)
     return audience
 
 
@@ -20,10 +20,13 @@ def snapshot(room: Room, tgt: str) -> tuple[Session, ...]:
     return tuple(member for member in room.members if member.lang == tgt)
 
 
-def _split(members: list[Session]) -> Audience:
-    return (
-        tuple(member.connection for member in members if member.own),
-        tuple(member for member in members if not member.own),
+def split(members: list[Session]) -> Audience:
+    """These as an audience."""
+    there = [member for member in members if member.own]
+    return Audience(
+        tuple([member.connection for member in there]),
+        tuple([member.number for member in there]),
+        tuple([member for member in members if not member.own]) if len(there) < len(members) else (),
     )
 
 
@@ -42,12 +45,12 @@ class Recipients:
             speaker = job.lane.speaker
             if speaker.ended:
                 return NOBODY
-            return speaker.own, () if speaker.own else (speaker,)
+            return split([speaker])
         if not room.living:
             return NOBODY
         if self._membership == "live":
             return matching(room, job.lane.tgt)
-        return _split([member for member in job.snapshot or () if self.names(job, member)])
+        return split([member for member in job.snapshot or () if self.names(job, member)])
 
     def names(self, job: Job, session: Session) -> bool:
         """Whether the session is one of those who get the job's result if it is sent now."""
@@ -63,8 +66,8 @@ class Recipients:
 
     def nobody_to_tell(self, job: Job) -> bool:
         """Whether a result sent now would reach nobody, not even later."""
-        connections, away = self.of(job)
-        return not connections and not away
+        audience = self.of(job)
+        return not audience.connections and not audience.away
 
     def judge(self, job: Job, expected: tuple[int, ...], actual: tuple[int, ...], now: int) -> None:
         """Judge the members among the addressees of a result; outsiders are for I7, second copies for I2."""
@@ -96,8 +99,8 @@ class Recipients:
 
     def missed(self, job: Job, now: int, why: str) -> None:
         """Nobody got what a job should have brought: all of its recipients miss it."""
-        connections, away = self.of(job)
-        who = self._mirror.names(connections) + tuple(session.name for session in away)
+        audience = self.of(job)
+        who = self._mirror.names(audience.connections) + tuple(session.name for session in audience.away)
         self._findings.add(
             "I1", "missing", now, f"{why}: {_should('should have got it, nobody did', who)}", job=job, recipients=who
         )

@@ -38,7 +38,8 @@ class Sending:
 
     def send(self, sent: Sent, job: Job, result: JobResult) -> None:
         """The job's result must go out now; the job has left its lane."""
-        expected, away = self._recipients.of(job)
+        audience = self._recipients.of(job)
+        expected, away = audience.connections, audience.away
         to, message, positions = self._taken(sent, job)
         payload = result.tts_audio or ""
         self._count(job)
@@ -72,7 +73,7 @@ class Sending:
         assert isinstance(message, TranslationResult)
         self._count(job)
         if self._mirror.owed.pop(job.id, None) is None:
-            connections, _ = self._recipients.of(job)
+            connections = self._recipients.of(job).connections
             if job.end == JobEnd.DELIVERED:
                 self._once.judge(job, to, sent.now)
                 fresh = tuple(connection for connection in to if connection not in job.sent_to)

@@ -164,9 +164,7 @@ class SessionRequests:
     def _end(self, sent: Sent, session: Session) -> None:
         # It can be told nothing from here on, so it is out before the others hear of it.
         session.own = ()
-        room = session.room
-        if room is not None:
-            room.heard.clear()
+        self._mirror.readdressed(session)
         self._rooms.out(sent, session)
         self._mirror.forget_session(session)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simroom.oracle.accounts import Accounts
-from simroom.oracle.fleet import Node, Profile, models_needed
+from simroom.oracle.fleet import Profile, models_needed
 from simroom.oracle.ledger import NONE
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.payload import Speech
@@ -15,17 +15,13 @@ from simroom.oracle.replies import Replies
 from simroom.oracle.sent import Sent
 from simroom.oracle.state import Job, Lane, Room, Session
 from simroom.oracle.tags import AUTO
-from simroom.scheduler.messages import Addressed, AudioChunk, Error, ErrorCode, Features, JobAssign, Utterance
+from simroom.scheduler.messages import AudioChunk, Error, ErrorCode, Features, JobAssign, Utterance
 
 Plan = tuple[tuple[Lane, Profile], ...]
 
 
 class Speaking:
-    """Follows utterances.
-
-    The usual one — nothing has changed for its speaker, every job goes where it should — is judged by ``utterance``
-    in one pass; whatever differs goes the long way, which finds out what is wrong.
-    """
+    """Follows utterances."""
 
     def __init__(
         self,
@@ -43,13 +39,7 @@ class Speaking:
         self._placing = placing
         self._conclude = conclude
         self._peers = mirror.peers
-        self._running = mirror.running
-        self._levels = mirror.fleet.levels
-        self._received = mirror.ledger.received
         settings = mirror.settings
-        self._job_timeout = settings.job_timeout
-        self._rotates = settings.tie_break == "rotate"
-        self._random = settings.tie_break == "random"
         self._remembers = settings.membership != "live"
         self._per_language = settings.fan_out == "per_language"
         self._skips = settings.same_language == "skip"
@@ -60,119 +50,8 @@ class Speaking:
             and not self._remembers
         )
 
-    # --- the short way
-
-    def utterance(self, connection: int, message: Utterance, now: int, outputs: list[Addressed]) -> None:
-        """A session has finished an utterance."""
-        speaker = self._peers.get(connection)
-        if type(speaker) is not Session:
-            sent = Sent(outputs, now)
-            self._replies.unknown_session(sent, connection)
-            self._conclude(sent)
-            return
-        index = message.utterance_index
-        plan = speaker.plan
-        if plan is None or message.src_lang != speaker.plan_src or message.tgt_lang != speaker.plan_tgt:
-            plan = self._usual_plan(speaker, message)
-        if (
-            plan is None
-            or index <= speaker.last_index
-            or len(outputs) != len(plan)
-            or message.session_id != speaker.session_id
-            or message.features is not None
-            or message.auto_langs is not None
-        ):
-            self.whole(Sent(outputs, now), connection, message)
-            return
-        last = speaker.last_index
-        speaker.last_index = index
-        room = speaker.room
-        if room is not None:
-            room.last_speaking_at = now
-        audio = message.audio
-        row = audio.row if type(audio) is Speech else self._row(speaker, room, index, speaker.plan_from, now)
-        self._received(row, now)
-        peers = self._peers
-        levels = self._levels
-        fleet = self._fleet
-        running = self._running
-        session_id = speaker.session_id
-        src = speaker.plan_from
-        done = 0
-        for lane, profile in plan:
-            to, assign = outputs[done]
-            if type(assign) is not JobAssign or len(to) != 1:
-                break
-            node = peers.get(to[0])
-            job_id = assign.job_id
-            if (
-                type(node) is not Node
-                or assign.tgt_lang != lane.tgt
-                or assign.audio != audio
-                or assign.src_lang != src
-                or assign.attempt_id != 1
-                or assign.utterance_index != index
-                or assign.session_id != session_id
-                or job_id in running
-            ):
-                break
-            level = node.level
-            fits = profile.fits
-            if level > 0:
-                lower = 0
-                while lower < level and not levels[lower] & fits:
-                    lower += 1
-                if lower < level:
-                    break
-            elif level < 0:
-                break
-            # Of those that fit on the lowest level, the node must be the first after the pointer, or else the first.
-            place = node.index
-            pointer = fleet.pointer
-            bit = 1 << place
-            if self._random or place == pointer + 1:
-                if not fits >> place & 1:
-                    break
-            elif place > pointer:
-                if levels[level] & fits & ((bit << 1) - (1 << pointer + 1)) != bit:
-                    break
-            elif levels[level] & fits & ((bit << 1) - 1) != bit or (levels[level] & fits) >> (pointer + 1):
-                break
-            load = node.load + 1
-            node.load = load
-            levels[level] ^= bit
-            if load < node.slots:
-                levels[load] ^= bit
-                node.level = load
-            else:
-                node.level = NONE
-            if self._rotates:
-                fleet.pointer = place
-            job = Job(lane, index, audio, row, profile, now, job_id, node, 1, now, True)
-            lane.living.append(job)
-            running[job_id] = job
-            done += 1
-        self._accounts.created += done
-        if room is None:
-            self._findings.placed_alone += done
-        else:
-            self._findings.placed_in_room += done
-        self._mirror.hasten(now + self._job_timeout)
-        if done < len(plan):
-            sent = Sent(outputs, now)
-            for position in range(done):
-                sent.tick(position)
-            if self._replies.refused(sent, connection, Error):
-                speaker.last_index = last
-            else:
-                sent.utterance_row = row
-                self._spread(sent, index, audio, row, src, plan[done:])
-            self._conclude(sent)
-
-    # --- the long way
-
     def whole(self, sent: Sent, connection: int, message: Utterance) -> None:
-        """As ``utterance``, whatever the circumstances."""
+        """A session has finished an utterance."""
         speaker = self._peers.get(connection)
         if not isinstance(speaker, Session):
             self._replies.unknown_session(sent, connection)
@@ -190,6 +69,28 @@ class Speaking:
             index = message.utterance_index
             audio = message.audio
             self._accept(sent, speaker, index, src, tgt, features, auto_langs, audio, audio)
+        self._conclude(sent)
+
+    def go_on(self, sent: Sent, speaker: Session, message: Utterance, row: int, done: int, last: int) -> None:
+        """Some of an utterance's jobs have been found right and taken up; judge the rest.
+
+        Args:
+            sent: What the scheduler sent.
+            speaker: Whose plan this has been.
+            message: The utterance, noted as received.
+            row: Its row.
+            done: So many jobs of the plan have been taken up, each with the piece at its place.
+            last: Index of the speaker's utterance before.
+        """
+        assert speaker.plan is not None
+        for position in range(done):
+            sent.tick(position)
+        if self._replies.refused(sent, speaker.connection, Error):
+            speaker.last_index = last
+        else:
+            sent.utterance_row = row
+            rest = speaker.plan[done:]
+            self._spread(sent, message.utterance_index, message.audio, row, speaker.plan_from, rest)
         self._conclude(sent)
 
     def chunk(self, sent: Sent, speaker: Session, message: AudioChunk) -> None:
@@ -259,12 +160,13 @@ class Speaking:
         room = speaker.room
         if room is not None:
             room.last_speaking_at = sent.now
-        row = spoken.row if isinstance(spoken, Speech) else self._row(speaker, room, index, src, sent.now)
-        self._received(row, sent.now)
+        row = spoken.row if isinstance(spoken, Speech) else self.row(speaker, room, index, src, sent.now)
+        self._mirror.ledger.received(row, sent.now)
         sent.utterance_row = row
         self._spread(sent, index, audio, row, src, self._plan(speaker, src, tgt, features, auto_langs))
 
-    def _row(self, speaker: Session, room: Room | None, index: int, src: str, now: int) -> int:
+    def row(self, speaker: Session, room: Room | None, index: int, src: str, now: int) -> int:
+        """Note an utterance that its speaker has not; returns its row."""
         ledger = self._mirror.ledger
         number = NONE if room is None or len(room.members) == 1 else ledger.rooms.number(room.name)
         return ledger.utterance(speaker.number, number, index, ledger.languages.number(src), NONE, now)
@@ -296,10 +198,16 @@ class Speaking:
 
     # --- which jobs there must be
 
-    def _usual_plan(self, speaker: Session, message: Utterance) -> Plan | None:
-        """The plan for this and, until something changes, the speaker's next utterances; None: nothing is as usual."""
+    def prepare(self, speaker: Session, message: Utterance) -> bool:
+        """Plan this and, until something changes, the speaker's next utterances.
+
+        Returns:
+            False: there is a plan for it already, or nothing is as usual.
+        """
         if not self._usual or speaker.paired is not None:
-            return None
+            return False
+        if speaker.plan is not None and (message.src_lang, message.tgt_lang) == (speaker.plan_src, speaker.plan_tgt):
+            return False
         tags = self._mirror.tags
         src = tags.of(message.src_lang) if message.src_lang else speaker.src
         tgt = tags.of(message.tgt_lang) if message.tgt_lang else speaker.tgt
@@ -307,7 +215,7 @@ class Speaking:
         speaker.plan_src = message.src_lang
         speaker.plan_tgt = message.tgt_lang
         speaker.plan_from = src
-        return speaker.plan
+        return True
 
     def _plan(
         self,
@@ -322,6 +230,7 @@ class Speaking:
         if room is not None and len(room.members) == 1:
             room = None
         languages = [tgt] if room is None else self._languages(room, speaker, src)
+        self._mirror.prune(speaker, room)
         return tuple(
             (self._mirror.lane(speaker, room, language), self._fleet.profile(src, language, needs, auto_langs))
             for language in languages

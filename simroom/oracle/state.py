@@ -11,10 +11,22 @@ from simroom.oracle.ledger import NONE
 from simroom.oracle.payload import SEPARATOR
 from simroom.scheduler.messages import Features, JobResult
 
-Audience = tuple[tuple[int, ...], tuple["Session", ...]]
-"""Who gets a result: connections in order of joining, and the detached sessions it is kept for."""
 
-NOBODY: Final[Audience] = ((), ())
+class Audience(Struct, frozen=True, eq=False, gc=False):
+    """Who gets a result.
+
+    Attributes:
+        connections: In order of joining.
+        numbers: The same sessions' in the ledger.
+        away: The detached sessions it is kept for.
+    """
+
+    connections: tuple[int, ...] = ()
+    numbers: tuple[int, ...] = ()
+    away: tuple[Session, ...] = ()
+
+
+NOBODY: Final = Audience()
 
 LIVING: Final = -1
 """``Job.end`` of a job that has not ended."""
@@ -30,6 +42,9 @@ class Link:
 
     __slots__ = ("kind", "name", "state")
 
+    plan: Final = None
+    """It makes no jobs."""
+
     def __init__(self, kind: str, name: str) -> None:
         self.kind = kind
         self.name = name
@@ -41,20 +56,39 @@ class Lane:
 
     Attributes:
         room: None: outside rooms.
+        session_id: The speaker's.
         suffix: What a correct payload has after the token of the speech.
+        to: Who gets a result in the usual way if it is sent now: connections in order of joining; None: that is not
+            known, or nothing is as usual.
+        recipients: The same as numbers in the ledger.
         living: The jobs that stand in order, oldest first.
         passed: Jobs whose turn was given up and that live on.
         orphan: Its speaker has left the room, so it goes when its jobs have.
     """
 
-    __slots__ = ("living", "orphan", "passed", "room", "speaker", "suffix", "tgt", "tgt_number")
+    __slots__ = (
+        "living",
+        "orphan",
+        "passed",
+        "recipients",
+        "room",
+        "session_id",
+        "speaker",
+        "suffix",
+        "tgt",
+        "tgt_number",
+        "to",
+    )
 
     def __init__(self, speaker: Session, room: Room | None, tgt: str, tgt_number: int) -> None:
         self.speaker = speaker
         self.room = room
         self.tgt = tgt
         self.tgt_number = tgt_number
+        self.session_id = speaker.session_id
         self.suffix = SEPARATOR + tgt
+        self.to: tuple[int, ...] | None = None
+        self.recipients: tuple[int, ...] = ()
         self.living: list[Job] = []
         self.passed: list[Job] = []
         self.orphan = False
