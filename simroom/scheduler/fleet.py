@@ -25,7 +25,6 @@ from simroom.scheduler.nodes import (
     Node,
     NodeEvent,
     NodeStatus,
-    capability_of,
 )
 from simroom.scheduler.port import Sources
 from simroom.scheduler.selection import Selection
@@ -76,9 +75,7 @@ class Fleet:
         node.slots = self._settings.max_concurrent_jobs if said is None else max(0, said)
         node.public = message.accept_public_jobs
         node.has_gpu = bool(message.hardware.gpus)
-        node.installed_models = message.installed_models
-        node.capability_state = message.capability_state or {}
-        node.capability = capability_of(node.installed_models, node.capability_state, self._tags)
+        node.take_models(message.installed_models, message.capability_state or {}, self._tags)
         node.registered_at = node.last_heartbeat_at = now
         node.usage = None
         node.healthy_streak = 0
@@ -126,6 +123,8 @@ class Fleet:
             installed_models=message.installed_models,
             capability_state={},
             capability=nothing,
+            all_models_ready=False,
+            all_stages_ready=False,
             registered_at=now,
             last_heartbeat_at=now,
         )
@@ -150,18 +149,20 @@ class Fleet:
             self._move(node, NodeEvent.HEALTHY_AGAIN, now, out)
         elif node.recent_health.count(False) >= UNHEALTHY_MAX:
             self._move(node, NodeEvent.UNHEALTHY_TOO_OFTEN, now, out)
-        self._selection.changed(node)
+        self._selection.heard(node)
         self._dispatch.serve_waiting(now, out)
 
     def _take_over_models(self, node: Node, message: NodeHeartbeat) -> None:
         if message.installed_models is None and message.capability_state is None:
             return
         before = node.capability
-        if message.installed_models is not None:
-            node.installed_models = message.installed_models
-        if message.capability_state is not None:
-            node.capability_state = message.capability_state
-        node.capability = capability_of(node.installed_models, node.capability_state, self._tags)
+        models = message.installed_models
+        state = message.capability_state
+        node.take_models(
+            node.installed_models if models is None else models,
+            node.capability_state if state is None else state,
+            self._tags,
+        )
         if node.capability != before:
             self._selection.capability_changed(node, before)
 

@@ -114,6 +114,8 @@ class Node(Struct, eq=False):
         index: Its place in the order of registration, from 0.
         bit: ``1 << index``.
         connection: None while offline.
+        all_models_ready: Every installed model is; a registering node needs that to be healthy.
+        all_stages_ready: At least one model of each stage is; any other node needs that.
         tracked: Attempts that hold one of its slots.
         attempts: Those attempts, in the order of their dispatch.
         usage: What its last heartbeat said; None before the first.
@@ -134,6 +136,8 @@ class Node(Struct, eq=False):
     installed_models: tuple[InstalledModel, ...]
     capability_state: dict[str, ModelState]
     capability: Capability
+    all_models_ready: bool
+    all_stages_ready: bool
     registered_at: int
     last_heartbeat_at: int
     tracked: int = 0
@@ -148,20 +152,24 @@ class Node(Struct, eq=False):
         """Jobs that the node itself last said it had; 0 before its first heartbeat."""
         return 0 if self.usage is None else max(0, self.usage.running_jobs)
 
-    def model_ready(self, model: InstalledModel) -> bool:
-        """Whether an installed model can be used now; what the node's state does not name is ready."""
-        return self.capability_state.get(model.model_id, "ready") == "ready"
+    def take_models(
+        self, installed_models: tuple[InstalledModel, ...], capability_state: dict[str, ModelState], tags: Tags
+    ) -> None:
+        """Know the node's models and their states from now on; what the state does not name is ready."""
+        self.installed_models = installed_models
+        self.capability_state = capability_state
+        self.capability = capability_of(installed_models, capability_state, tags)
+        enabled = [model for model in installed_models if model.enabled is not False]
+        ready = [model for model in enabled if capability_state.get(model.model_id, "ready") == "ready"]
+        self.all_models_ready = len(ready) == len(enabled)
+        self.all_stages_ready = {"asr", "nmt", "tts"} <= {model.kind for model in ready}
 
     def healthy(self) -> bool:
         """Whether the node is healthy by its last heartbeat: a GPU, its use readable, the models it needs."""
         usage = self.usage
         if not self.has_gpu or usage is None or usage.gpu_percent is None or not 0 <= usage.gpu_percent <= 100:
             return False
-        enabled = [model for model in self.installed_models if model.enabled is not False]
-        if self.status is NodeStatus.REGISTERING:
-            return all(self.model_ready(model) for model in enabled)
-        kinds = {model.kind for model in enabled if self.model_ready(model)}
-        return "asr" in kinds and "nmt" in kinds and "tts" in kinds
+        return self.all_models_ready if self.status is NodeStatus.REGISTERING else self.all_stages_ready
 
     def under_threshold(self, threshold: float) -> bool:
         """Whether CPU, GPU and memory are each at or under ``threshold`` (share); what is unknown is under it."""

@@ -293,6 +293,12 @@ class Selection:
         self._by_capability[node.capability] = self._by_capability.get(node.capability, 0) | node.bit
         self._fits.clear()
 
+    def heard(self, node: Node) -> None:
+        """A node has said how loaded it is; often nothing follows from it."""
+        under = node.under_threshold(self._settings.resource_threshold)
+        if not self._track or under != bool(self._under_threshold & node.bit):
+            self.changed(node)
+
     def changed(self, node: Node) -> None:
         """A node's status, pool, GPU, usage, slots or jobs have changed."""
         bit = node.bit

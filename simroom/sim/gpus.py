@@ -7,6 +7,7 @@ its changes, so when a piece of work will be done is known exactly when it begin
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
@@ -33,7 +34,7 @@ Done = Callable[[tuple[JobAssign, ServiceTimes]], None]
 """Called with each job as it is finished, and when it was worked on."""
 
 
-class Gpu:
+class Gpu(ABC):
     """What all GPUs have in common: who waits, and how busy it has been.
 
     Attributes:
@@ -57,9 +58,9 @@ class Gpu:
         self._busy_area = 0
         self._busy_since = 0
 
+    @abstractmethod
     def take(self, message: JobAssign) -> None:
         """A job has arrived."""
-        raise NotImplementedError
 
     def arrived_count(self) -> int:
         """Jobs that have arrived and not ended."""
