@@ -16,7 +16,7 @@ from simroom.oracle.placing import Placing
 from simroom.oracle.sent import Sent
 from simroom.oracle.state import LIVING, Attempt, Job
 from simroom.oracle.tokens import Tokens
-from simroom.scheduler.messages import AsrPartial, Error, ErrorCode, JobResult
+from simroom.scheduler.messages import Error, ErrorCode, JobResult
 
 RETRIED: Final = (ErrorCode.NODE_OVERLOADED, ErrorCode.MODEL_NOT_AVAILABLE, ErrorCode.INTERNAL_ERROR)
 """What a node may report for the job to be tried elsewhere."""
@@ -66,24 +66,6 @@ class Answers:
         # From a connection that is nobody's any more, or not yet: whether that gets an error is left open.
         sent.take_to(Error, connection)
 
-    def partial(self, sent: Sent, message: AsrPartial) -> None:
-        """A node tells what it has heard so far: at most the speaker hears of it, from one job of an utterance."""
-        job = self._mirror.find(message.job_id)
-        if job is None:
-            return
-        speaker = job.lane.speaker
-        if not speaker.own:
-            speaker.kept_unsure = True
-            return
-        taken = sent.take(AsrPartial, lambda to, partial: to == speaker.own and partial.job_id == job.id)
-        if taken is None:
-            return
-        before = speaker.partial_job
-        if before is not None and before[0] == job.index and before[1] != job.id:
-            what = f"{speaker.name} heard what the ASR makes of one utterance from two of its jobs"
-            self._findings.add("reply", "reply", sent.now, what, job=job, recipients=(speaker.name,))
-        speaker.partial_job = (job.index, job.id)
-
     def result(self, sent: Sent, node: Node, message: JobResult) -> None:
         """A node answered."""
         job = self._mirror.find(message.job_id)
@@ -93,26 +75,28 @@ class Answers:
         sent.about = job
         earlier = self._earlier(job, node, message.attempt_id)
         running = earlier is None and self._is_running(job, node, message.attempt_id)
-        if earlier is None and not running:
+        if earlier is None and not running and not self._was_given(job, node):
             self._accounts.uncount("not_given")
             return
         open_ended = job.end == LIVING and job.answered_at == NONE
         retried = running and not message.success and open_ended
         if earlier is not None:
             self._free(earlier)
-        else:
+        elif running:
             self._answer_running(job, node, remember=retried)
-        if not open_ended or (earlier is not None and not message.success):
+        if not open_ended or not (running or message.success):
             self._accounts.uncount("late")
             self._mirror.settle(job)
         elif message.success:
-            self._answered(sent, job, node, message, earlier)
+            # Under a number that its node was never given it counts all the same, and frees no slot.
+            by = None if running else earlier or self._last_of(job, node)
+            self._answered(sent, job, node, message, by)
         else:
             self._failed(sent, job, message)
 
-    def _answered(self, sent: Sent, job: Job, node: Node, message: JobResult, earlier: Attempt | None) -> None:
+    def _answered(self, sent: Sent, job: Job, node: Node, message: JobResult, by: Attempt | None) -> None:
         job.answered_at = sent.now
-        job.by = earlier
+        job.by = by
         self._mirror.unqueue(job)
         self._tokens.answered(job, message, node.name, sent.now)
         self._notices.moot(sent, job)
@@ -143,6 +127,16 @@ class Answers:
         if number is None and self._is_running(job, node, None):
             return None
         return given[0] if given else None
+
+    def _was_given(self, job: Job, node: Node) -> bool:
+        return job.node is node or self._last_of(job, node) is not None
+
+    @staticmethod
+    def _last_of(job: Job, node: Node) -> Attempt | None:
+        """The node's last attempt of the job; None: that is the last of all, or the node had none."""
+        if job.node is node:
+            return None
+        return next((attempt for attempt in reversed(job.earlier or ()) if attempt.node is node), None)
 
     def _answer_running(self, job: Job, node: Node, *, remember: bool) -> None:
         if remember:

@@ -115,6 +115,8 @@ class Mirror:
         for lane in [lane for lane in room.lanes.values() if lane.speaker is session]:
             lane.orphan = True
             self.tidy(lane)
+        for member in room.members:
+            member.wishes.pop(session.session_id, None)
         session.room = None
         session.lang = None
         session.plan = None
@@ -204,6 +206,7 @@ class Mirror:
         session.own = ()
         self.readdressed(session)
         session.kept.clear()
+        session.partials.clear()
         session.past = ()
         session.plan = None
         session.lanes.clear()

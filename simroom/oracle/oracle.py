@@ -25,6 +25,7 @@ from simroom.oracle.node_life import NodeLife
 from simroom.oracle.notices import Notices
 from simroom.oracle.once import Once
 from simroom.oracle.order import Order
+from simroom.oracle.partials import Partials
 from simroom.oracle.placing import Placing
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.replies import Replies
@@ -116,7 +117,8 @@ class Oracle:
         self._answers = answers = Answers(mirror, accounts, tokens, notices, order, ending, placing, self._conclude)
         self._speaking = speaking = Speaking(mirror, accounts, replies, placing, self._conclude)
         rooms = RoomRequests(mirror, replies, leaks, ending)
-        self._sessions = sessions = SessionRequests(mirror, replies, rooms, recipients, sending)
+        self._partials = partials = Partials(mirror)
+        self._sessions = sessions = SessionRequests(mirror, replies, rooms, recipients, sending, partials)
         self._nodes = nodes = NodeLife(mirror, replies, answers)
         self._clock = Clock(mirror, sessions, rooms, nodes, placing, answers, order, punctual=punctual)
         self._usual = Usual(mirror, accounts, speaking, answers, clients) if shortcuts else None
@@ -240,7 +242,7 @@ class Oracle:
         """A node's own fault changes nothing by itself."""
 
     def _partial(self, sent: Sent, _node: Node, message: AsrPartial) -> None:
-        self._answers.partial(sent, message)
+        self._partials.comes(sent, message)
 
     @property
     def living(self) -> int:

@@ -123,7 +123,14 @@ class Replies:
         if self._mirror.tags.some(shown.preferred_lang) != member.lang or shown.display_name != member.display_name:
             return False
         wishes = shown.raw_voice_preferences or {}
-        return all(wishes.get(whose) is wish for whose, wish in member.wishes.items())
+        return all(wishes.get(whose) is wish for whose, wish in member.wishes.items()) and not any(
+            self._is_made_up(whose, member) for whose in wishes
+        )
+
+    def _is_made_up(self, whose: str, member: Session) -> bool:
+        # A wish is forgotten when the one it is about leaves; what is shown of those who are not there is left open.
+        about = self._mirror.sessions.get(whose)
+        return whose not in member.wishes and about is not None and about.room is member.room
 
     # --- who may ask
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simroom.oracle.mirror import Mirror
+from simroom.oracle.partials import Partials
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.replies import Replies
 from simroom.oracle.room_requests import RoomRequests
@@ -28,13 +29,20 @@ class SessionRequests:
     """Follows the sessions."""
 
     def __init__(
-        self, mirror: Mirror, replies: Replies, rooms: RoomRequests, recipients: Recipients, sending: Sending
+        self,
+        mirror: Mirror,
+        replies: Replies,
+        rooms: RoomRequests,
+        recipients: Recipients,
+        sending: Sending,
+        partials: Partials,
     ) -> None:
         self._mirror = mirror
         self._replies = replies
         self._rooms = rooms
         self._recipients = recipients
         self._sending = sending
+        self._partials = partials
         self._grace = mirror.settings.reconnect_grace
         self._pairing = mirror.settings.pairing
 
@@ -104,7 +112,7 @@ class SessionRequests:
                 assert job is not None
                 if not self._recipients.names(job, session):
                     continue
-                if not self._sending.replayed(sent, job, kept, connection) and not session.kept_unsure:
+                if not self._sending.replayed(sent, job, kept, connection) and not session.partials:
                     what = f"{session.name} came back and did not get what was kept for it"
                     self._mirror.findings.add("I1", "missing", sent.now, what, job=job, recipients=(session.name,))
                 elif sent.turned:
@@ -117,15 +125,16 @@ class SessionRequests:
             else:
                 kind = kept.kind
                 self._kept_other(sent, session, sent.take(kind, lambda to, _: to == (connection,)))
+        self._partials.hand_over(sent, session)
         session.kept.clear()
-        session.kept_unsure = False
+        session.partials.clear()
 
     @staticmethod
     def _event_of(sent: Sent, job: Job, connection: int) -> object:
         return sent.take(UiEvent, lambda to, message: to == (connection,) and message.utterance_index == job.index)
 
     def _kept_other(self, sent: Sent, session: Session, taken: object) -> None:
-        if taken is None and not session.kept_unsure:
+        if taken is None and not session.partials:
             what = f"{session.name} came back and was not told what was kept for it"
             self._replies.wrong(sent.now, what, session.connection)
 

@@ -13,7 +13,7 @@ from simroom.oracle.placing import Placing
 from simroom.oracle.recipients import snapshot
 from simroom.oracle.replies import Replies
 from simroom.oracle.sent import Sent
-from simroom.oracle.state import Job, Lane, Room, Session
+from simroom.oracle.state import Job, Lane, Pieces, Room, Session
 from simroom.oracle.tags import AUTO
 from simroom.scheduler.messages import AudioChunk, Error, ErrorCode, Features, JobAssign, Utterance
 
@@ -104,18 +104,9 @@ class Speaking:
         whole = speaker.pieces == 1
         speaker.pieces = 0
         last = message.payload or ""
-        # How pieces are put together is the scheduler's affair; what comes of it must be one thing for all jobs.
-        audio = last if whole else self._assembled(sent, speaker)
+        audio = last if whole else Pieces()
         index = speaker.last_index + 1
         self._accept(sent, speaker, index, speaker.src, speaker.tgt, speaker.features, speaker.auto_langs, audio, last)
-
-    def _assembled(self, sent: Sent, speaker: Session) -> str:
-        position = sent.find(JobAssign, lambda _, message: message.session_id == speaker.session_id)
-        if position == NONE:
-            return ""
-        message = sent.items[position][1]
-        assert isinstance(message, JobAssign)
-        return message.audio
 
     def _repeated(self, sent: Sent, speaker: Session, message: Utterance) -> None:
         index = message.utterance_index

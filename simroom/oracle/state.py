@@ -162,7 +162,8 @@ class Session:
         lang: ``preferred_lang`` in its room; None: none.
         wishes: Whose untranslated voice it wants, by session id.
         detached: How often it was detached; tells an old deadline from a new one.
-        kept_unsure: Something may have been kept that the rules leave open.
+        partials: What the ASR heard while it was detached, as ``(job, text, is_final)``, oldest first. The rules leave
+            open which of it is kept, so they may stand in ``kept`` in the place of something older.
         past: Its latest memberships that are over, a few.
         lanes: Those outside rooms, by language.
         plan: The jobs that its next utterance makes, if nothing changes and it is in the usual form; None: to be
@@ -179,7 +180,6 @@ class Session:
         "ended",
         "features",
         "kept",
-        "kept_unsure",
         "lanes",
         "lang",
         "last_index",
@@ -188,6 +188,7 @@ class Session:
         "own",
         "paired",
         "partial_job",
+        "partials",
         "past",
         "pieces",
         "plan",
@@ -225,7 +226,7 @@ class Session:
         self.partial_job: tuple[int, str] | None = None
         self.detached = 0
         self.kept: list[Kept] = []
-        self.kept_unsure = False
+        self.partials: list[tuple[Job, str, bool]] = []
         self.past: tuple[Membership, ...] = ()  # tuples and lists: an empty deque takes ten times the memory
         self.lanes: dict[str, Lane] = {}
         self.sticky: Node | None = None
@@ -250,6 +251,23 @@ class Attempt(Struct, eq=False, gc=False):
     dispatched_at: int
     overdue: int = NONE
     told: bool = False
+
+
+class Pieces(str):
+    """The audio of an utterance that came in pieces.
+
+    How pieces are put together is the scheduler's affair: it is what the first of its jobs to be given out says.
+
+    Attributes:
+        whole: None: no job of it has been given out.
+    """
+
+    __slots__ = ("whole",)
+
+    whole: str | None
+
+    def __init__(self) -> None:
+        self.whole = None
 
 
 class Job(Struct, eq=False, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.payload import translated
-from simroom.oracle.state import Job
+from simroom.oracle.state import Job, Pieces
 from simroom.scheduler.messages import JobAssign, JobResult, TranslationResult
 
 
@@ -17,8 +17,13 @@ class Tokens:
     def assigned(self, job: Job, message: JobAssign, src: str, now: int) -> None:
         """Judge what a node was given."""
         lane = job.lane
+        audio = job.audio
+        if type(audio) is Pieces:
+            if audio.whole is None:
+                audio.whole = message.audio
+            audio = job.audio = audio.whole
         wrong = None
-        if message.audio != job.audio:
+        if message.audio != audio:
             wrong = "the audio of another utterance"
         elif message.session_id != lane.speaker.session_id or message.utterance_index != job.index:
             wrong = "the name of another utterance"

@@ -261,6 +261,7 @@ class Usual:
             or node.connection != connection
             or (message.attempt_id != job.attempt and message.attempt_id is not None)
             or job.earlier is not None
+            or job.answered_at != NONE
             or (living != [job] and not _is_next(living, job))
             or self._waiting
         ):

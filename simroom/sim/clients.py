@@ -31,7 +31,7 @@ from simroom.scheduler.messages import (
     Utterance,
 )
 from simroom.scheduler.port import PeerKind
-from simroom.sim.port import Port
+from simroom.sim.port import Port, UtteranceRow
 from simroom.workload.streams import mix, mix_one
 
 CLIENT_VERSION: str = "simroom"
@@ -290,25 +290,45 @@ class Client:
         self._tell_language()
 
     def speak(self, started_at: int, ended_at: int) -> None:
-        """Finish an utterance; without a session nobody hears it."""
-        connection = self.connection
+        """Finish an utterance now; without a session nobody hears it."""
+        message = self._words(started_at, ended_at)
+        if message is not None and self.connection is not None:
+            self._port.speak(self.connection, message, self._note(message, started_at, ended_at))
+
+    def will_speak(self, started_at: int, ended_at: int) -> None:
+        """Finish an utterance at ``ended_at``; for a steady client in its room, in the order of the ends.
+
+        Nothing can come between its end and its arrival at the scheduler, so it has one entry, the arrival.
+        """
+        assert self.connection is not None
+        self._port.call_at_arrival(self.connection, ended_at, self._say, (started_at, ended_at))
+
+    def _say(self, turn: tuple[int, int]) -> None:
+        self._port.airborne -= 1
+        started_at, ended_at = turn
+        message = self._words(started_at, ended_at) if self.in_room else None
+        if message is not None and self.connection is not None:
+            self._port.hear(self.connection, message, self._note(message, started_at, ended_at))
+
+    def _words(self, started_at: int, ended_at: int) -> Utterance | None:
+        """The next utterance; None: there is no session to say it in."""
         session_id = self.session_id
-        if connection is None or session_id is None or self.resuming or self.closing:
+        if session_id is None or self.connection is None or self.resuming or self.closing:
             self.unspoken_count += 1
-            return
+            return None
         index = self.next_index
         self.next_index = index + 1
-        room = self.room
-        room_number = room.number if self.in_room and room is not None and room.present_count > 1 else NONE
-        row = self._ledger.utterance(self.number, room_number, index, self._src_number, started_at, ended_at)
         key = mix_one(self._key, self._spoken_count)
         self._spoken_count += 1
         greeting = self.person.greeting
-        audio = speech(f"{key ^ self._secret:016x}", row, ended_at - started_at, key)
-        self._port.speak(
-            connection,
-            Utterance(session_id, index, False, greeting.src_lang, greeting.tgt_lang, audio, "pcm16", 16_000),
-        )
+        audio = speech(f"{key ^ self._secret:016x}", NONE, ended_at - started_at, key)
+        return Utterance(session_id, index, False, greeting.src_lang, greeting.tgt_lang, audio, "pcm16", 16_000)
+
+    def _note(self, message: Utterance, started_at: int, ended_at: int) -> UtteranceRow:
+        """The utterance's row in the ledger, which it gets as it arrives at the scheduler."""
+        room = self.room
+        number = room.number if self.in_room and room is not None and room.present_count > 1 else NONE
+        return self.number, number, message.utterance_index, self._src_number, started_at, ended_at
 
     # --- what the client hears
 

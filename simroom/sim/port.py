@@ -36,6 +36,9 @@ JOURNAL_MAX: Final = 100
 
 _NOTHING: Final[list[Addressed]] = []
 
+UtteranceRow = tuple[int, int, int, int, int, int]
+"""What the ledger notes of an utterance: speaker, room, index, source language, start and end."""
+
 _Entry = tuple[Callable[[Any, Any, Any, Any], None], Any, Any, Any, Any]
 """A call of the oracle that is still to be made, with its four arguments."""
 
@@ -79,6 +82,9 @@ class Port:
 
     A result for a steady client is noted as arrived when it is sent: nothing between then and its arrival can change
     that it arrives or when, so it needs no entry of its own in the engine's queue.
+
+    Attributes:
+        airborne: Utterances and results that are on their way.
     """
 
     def __init__(
@@ -108,11 +114,12 @@ class Port:
         self._journal: list[_Entry] = []
         self.trace = array("q")
         """Control messages as (instant, first connection, kind, how many); jobs and results are in the ledger."""
-        self._airborne = 0
+        self.airborne = 0
         # Bound once: a bound method is an object, and these are used for every message.
         self._on_received = self._received
         self._on_heard = self._heard
         self._on_answered = self._answered
+        self._note = ledger.utterance
         self._receive = scheduler.received
         self._judge_received = oracle.received
 
@@ -154,12 +161,20 @@ class Port:
         at = self._node_up.arrival(connection, engine.instant)
         engine.call_at(at, self._on_answered, (connection, message))
 
-    def speak(self, connection: int, message: Utterance) -> None:
+    def speak(self, connection: int, message: Utterance, row: UtteranceRow) -> None:
         """Send an utterance to the scheduler."""
-        self._airborne += 1
         engine = self._engine
+        self.airborne += 1
         at = self._session_up.arrival(connection, engine.instant)
-        engine.call_at(at, self._on_heard, (connection, message))
+        engine.call_at(at, self._on_heard, (connection, message, row))
+
+    def call_at_arrival(self, connection: int, sent_at: int, act: Callable[[Any], None], argument: object) -> None:
+        """Have an utterance made when it arrives at the scheduler; ``act`` counts it as landed and may ``hear`` it.
+
+        For what is sent at ``sent_at`` over a connection that nothing takes away and nothing else is sent over before.
+        """
+        self.airborne += 1
+        self._engine.call_at(self._session_up.arrival(connection, sent_at), act, argument)
 
     def _opened(self, argument: tuple[int, PeerKind]) -> None:
         connection, kind = argument
@@ -177,9 +192,17 @@ class Port:
         self._peers[connection] = None
         self._after(outputs, now)
 
-    def _heard(self, argument: tuple[int, Utterance]) -> None:
-        self._airborne -= 1
-        self._received(argument)
+    def _heard(self, argument: tuple[int, Utterance, UtteranceRow]) -> None:
+        self.airborne -= 1
+        self.hear(*argument)
+
+    def hear(self, connection: int, message: Utterance, row: UtteranceRow) -> None:
+        """An utterance has arrived at the scheduler: it gets its row in the ledger, and goes in."""
+        message.audio.row = self._note(*row)  # type: ignore[attr-defined]
+        now = self._engine.instant
+        outputs = self._receive(connection, message, now)
+        self._journal.append((self._judge_received, connection, message, now, outputs))
+        self._after(outputs, now)
         if len(self._journal) > JOURNAL_MAX:
             self.judge()
 
@@ -270,12 +293,12 @@ class Port:
             if peer.steady:
                 self._arrives(connection, message, row, at)
             else:
-                self._airborne += 1
+                self.airborne += 1
                 self._engine.call_at(at, self._result_arrived, (peer, connection, message, row))
 
     def _result_arrived(self, argument: tuple[Peer, int, TranslationResult, int]) -> None:
         peer, connection, message, row = argument
-        self._airborne -= 1
+        self.airborne -= 1
         if peer.connection == connection:  # else it was on its way when the connection was lost
             self._arrives(connection, message, row, self._engine.instant)
 
@@ -308,7 +331,7 @@ class Port:
     def busy(self) -> bool:
         """Whether anything is on its way or being worked on."""
         self.judge()
-        return self._airborne > 0 or self._oracle.living > 0
+        return self.airborne > 0 or self._oracle.living > 0
 
     def judge(self) -> None:
         """Have the oracle judge what has passed since it last did."""

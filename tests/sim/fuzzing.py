@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
 
-from tests.sim.worlds import Data
+from .worlds import Data
 
 T = TypeVar("T")
 

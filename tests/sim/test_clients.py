@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simroom.oracle.ledger import NONE
 from simroom.scheduler.messages import (
     Error,
     ErrorCode,
@@ -25,7 +26,8 @@ from simroom.scheduler.messages import (
     Utterance,
 )
 from simroom.sim.run import RunData
-from tests.sim.worlds import SECOND, Data, Tap, tapped
+
+from .worlds import SECOND, Data, Tap, tapped
 
 ZERO = 20 * SECOND
 """The scenario's time 0 on the engine's clock."""
@@ -113,7 +115,7 @@ graces = pytest.mark.parametrize("grace", ["0s", "5s"])
 @delays
 @pytest.mark.parametrize("seed", [1, 2])
 def test_however_many_arrive_at_once_one_opens_the_room_and_all_the_others_join_it(delay: Any, seed: int) -> None:
-    members = {f"m{number}": {"speaks": "zh" if number % 2 else "en"} for number in range(7)}
+    members: dict[str, Data] = {f"m{number}": {"speaks": "zh" if number % 2 else "en"} for number in range(7)}
     _, tap = clean(room(members, network=network(delay)), seed)
     assert len(tap.heard(RoomCreate)) == 1
     assert len(tap.heard(RoomJoin)) == 6
@@ -122,7 +124,11 @@ def test_however_many_arrive_at_once_one_opens_the_room_and_all_the_others_join_
 
 
 def test_who_joins_late_hears_what_is_sent_from_then_on() -> None:
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en"}, "late": {"speaks": "en", "joins": "10s"}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en"},
+        "late": {"speaks": "en", "joins": "10s"},
+    }
     says = [("mei", "5s"), ("mei", "9s"), ("mei", "9400ms"), ("mei", "12s")]
     run, tap = clean(room(members, says))
     assert heard_by(run, "anna") == [("mei", 0), ("mei", 1), ("mei", 2), ("mei", 3)]
@@ -133,7 +139,7 @@ def test_who_joins_late_hears_what_is_sent_from_then_on() -> None:
 
 
 def test_somebody_for_whom_the_room_is_full_stays_outside_and_may_try_again() -> None:
-    members = {
+    members: dict[str, Data] = {
         **ZH_EN,
         "third": {
             "speaks": "en",
@@ -154,7 +160,7 @@ def test_if_the_one_who_opens_the_room_drops_out_everybody_ends_up_in_one_room_a
     grace: str, after: str
 ) -> None:
     """The connection is lost at each step of the opening; a hop takes 5 ms."""
-    members = {
+    members: dict[str, Data] = {
         "opener": {"speaks": "zh", "joins": "0s", "events": [{"at": after, "drop": "500ms"}]},
         "second": {"speaks": "en", "joins": "1ms"},
         "third": {"speaks": "ja", "joins": "2ms"},
@@ -172,7 +178,7 @@ def test_if_the_one_who_opens_the_room_drops_out_everybody_ends_up_in_one_room_a
 
 @graces
 def test_if_the_opener_never_comes_back_the_next_one_opens_the_room(grace: str) -> None:
-    members = {
+    members: dict[str, Data] = {
         "opener": {"speaks": "zh", "joins": "0s", "events": [{"at": "12ms", "drop": {}}]},
         "second": {"speaks": "en", "joins": "1ms"},
         "third": {"speaks": "ja", "joins": "2ms"},
@@ -186,7 +192,10 @@ def test_if_the_opener_never_comes_back_the_next_one_opens_the_room(grace: str) 
 
 
 def test_who_is_back_within_the_grace_is_the_same_member_and_gets_what_was_kept_in_order() -> None:
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": [{"at": "10s", "drop": "4s"}]}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": [{"at": "10s", "drop": "4s"}]},
+    }
     says = [("mei", f"{at}s") for at in (5, 10, 11, 12, 20)]
     run, tap = clean(room(members, says, scheduler={"reconnect_grace": "5s"}))
     assert heard_by(run, "anna") == [("mei", index) for index in range(5)]
@@ -202,7 +211,10 @@ def test_who_is_back_within_the_grace_is_the_same_member_and_gets_what_was_kept_
 
 
 def test_who_is_back_after_the_grace_has_a_new_session_and_has_missed_the_rest() -> None:
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": [{"at": "10s", "drop": "6s"}]}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": [{"at": "10s", "drop": "6s"}]},
+    }
     says = [("mei", f"{at}s") for at in (5, 10, 12, 20)]
     run, tap = clean(room(members, says, scheduler={"reconnect_grace": "5s"}))
     assert heard_by(run, "anna") == [("mei", 0), ("mei", 3)]
@@ -213,7 +225,10 @@ def test_who_is_back_after_the_grace_has_a_new_session_and_has_missed_the_rest()
 
 
 def test_without_a_grace_a_drop_is_a_leave_at_once() -> None:
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": [{"at": "10s", "drop": "1s"}]}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": [{"at": "10s", "drop": "1s"}]},
+    }
     run, tap = clean(room(members, [("mei", "9800ms"), ("mei", "10500ms"), ("mei", "12s")]))
     # The first ends while nobody else is in the room and is for mei herself.
     assert heard_by(run, "anna") == [("mei", 2)]
@@ -223,7 +238,10 @@ def test_without_a_grace_a_drop_is_a_leave_at_once() -> None:
 
 @graces
 def test_what_is_said_while_the_connection_is_lost_is_counted_as_unspoken(grace: str) -> None:
-    members = {"mei": {"speaks": "zh", "events": [{"at": "10s", "drop": "4s"}]}, "anna": {"speaks": "en"}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh", "events": [{"at": "10s", "drop": "4s"}]},
+        "anna": {"speaks": "en"},
+    }
     says = [("mei", f"{at}s") for at in (5, 10, 11, 13, 20)]
     run, tap = clean(room(members, says, network=network("10ms"), scheduler={"reconnect_grace": grace}))
     assert run.unspoken == 3
@@ -233,7 +251,10 @@ def test_what_is_said_while_the_connection_is_lost_is_counted_as_unspoken(grace:
 
 
 def test_a_drop_before_joining_does_not_make_anybody_come_early() -> None:
-    members = {**ZH_EN, "late": {"speaks": "en", "joins": "10s", "events": [{"at": "2s", "drop": "1s"}]}}
+    members: dict[str, Data] = {
+        **ZH_EN,
+        "late": {"speaks": "en", "joins": "10s", "events": [{"at": "2s", "drop": "1s"}]},
+    }
     _, tap = clean(room(members))
     (late,) = connections_of(tap, "late")
     assert min(each.at for each in tap.said if each.connection == late) == ZERO + 10 * SECOND
@@ -247,7 +268,7 @@ def test_a_drop_while_already_gone_changes_nothing() -> None:
 
 
 def test_who_drops_out_between_asking_and_entering_is_a_member_when_back() -> None:
-    members = {
+    members: dict[str, Data] = {
         **ZH_EN,
         "shaky": {"speaks": "en", "joins": "5s", "events": [{"at": "5022ms", "drop": "500ms"}]},
     }
@@ -263,7 +284,11 @@ def test_who_drops_out_between_asking_and_entering_is_a_member_when_back() -> No
 
 def test_a_change_of_language_decides_which_translation_one_gets() -> None:
     events = [{"at": "10s", "change": {"preferred_lang": "ja"}}, {"at": "20s", "change": {"preferred_lang": "none"}}]
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": events}, "bo": {"speaks": "en"}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": events},
+        "bo": {"speaks": "en"},
+    }
     run, _ = clean(room(members, [("mei", "5s"), ("mei", "15s"), ("mei", "25s")]))
     assert heard_by(run, "anna") == [("mei", 0), ("mei", 1)]
     deliveries, jobs = run.ledger.deliveries(), run.ledger.jobs()
@@ -277,7 +302,11 @@ def test_a_change_of_language_decides_which_translation_one_gets() -> None:
 @graces
 def test_a_language_chosen_while_away_is_told_on_coming_back(grace: str) -> None:
     events = [{"at": "10s", "drop": "3s"}, {"at": "11s", "change": {"preferred_lang": "ja"}}]
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": events}, "bo": {"speaks": "en"}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": events},
+        "bo": {"speaks": "en"},
+    }
     run, tap = clean(room(members, [("mei", "20s")], network=network("5ms"), scheduler={"reconnect_grace": grace}))
     assert heard_by(run, "anna") == [("mei", 0)]
     assert {
@@ -288,7 +317,7 @@ def test_a_language_chosen_while_away_is_told_on_coming_back(grace: str) -> None
 
 def test_a_language_chosen_while_entering_is_told_once_inside() -> None:
     events = [{"at": "5012ms", "change": {"preferred_lang": "ja"}}]
-    members = {**ZH_EN, "hasty": {"speaks": "en", "joins": "5s", "events": events}}
+    members: dict[str, Data] = {**ZH_EN, "hasty": {"speaks": "en", "joins": "5s", "events": events}}
     _, tap = clean(room(members, network=network("5ms")))
     assert [(at, message.preferred_lang) for at, message in tap.heard(RoomLanguage)] == [(ZERO + 5_025_000, "ja")]
 
@@ -296,7 +325,11 @@ def test_a_language_chosen_while_entering_is_told_once_inside() -> None:
 @graces
 def test_who_leaves_while_away_leaves_on_coming_back(grace: str) -> None:
     events = [{"at": "10s", "drop": "3s"}, {"at": "11s", "leave": {}}]
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": events}, "bo": {"speaks": "en"}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": events},
+        "bo": {"speaks": "en"},
+    }
     run, tap = clean(room(members, [("mei", "20s")], network=network("5ms"), scheduler={"reconnect_grace": grace}))
     assert heard_by(run, "anna") == []
     assert last_members(tap) == ["bo", "mei"]
@@ -306,7 +339,7 @@ def test_who_leaves_while_away_leaves_on_coming_back(grace: str) -> None:
 @pytest.mark.parametrize("back", [{}, {"for": "200ms"}])
 def test_who_leaves_while_entering_leaves_as_soon_as_inside(back: Data) -> None:
     events = [{"at": "5012ms", "leave": back}]
-    members = {**ZH_EN, "hasty": {"speaks": "en", "joins": "5s", "events": events}}
+    members: dict[str, Data] = {**ZH_EN, "hasty": {"speaks": "en", "joins": "5s", "events": events}}
     run, tap = clean(room(members, [("mei", "20s")], network=network("5ms")))
     assert [at for at, _ in tap.heard(RoomLeave)] == [ZERO + 5_025_000]
     assert last_members(tap) == (["anna", "hasty", "mei"] if back else ["anna", "mei"])
@@ -314,7 +347,7 @@ def test_who_leaves_while_entering_leaves_as_soon_as_inside(back: Data) -> None:
 
 
 def test_who_leaves_and_comes_back_is_a_member_again() -> None:
-    members = {
+    members: dict[str, Data] = {
         "mei": {"speaks": "zh"},
         "anna": {"speaks": "en", "events": [{"at": "10s", "leave": "5s"}]},
         "bo": {"speaks": "en"},
@@ -329,7 +362,7 @@ def test_who_leaves_and_comes_back_is_a_member_again() -> None:
 
 def test_a_room_that_expired_is_opened_anew_by_the_first_who_comes_back() -> None:
     events = [{"at": "15s", "leave": "1s"}]
-    members = {
+    members: dict[str, Data] = {
         "mei": {"speaks": "zh", "joins": "0s", "events": events},
         "anna": {"speaks": "en", "joins": "0s", "events": events},
         "bo": {"speaks": "en", "joins": "0s"},
@@ -346,7 +379,7 @@ def test_a_room_that_expired_is_opened_anew_by_the_first_who_comes_back() -> Non
 
 def test_who_asks_for_a_room_that_has_just_expired_opens_it_anew() -> None:
     """The request and the notice cross on their way."""
-    members = {
+    members: dict[str, Data] = {
         "mei": {"speaks": "zh", "joins": "0s"},
         "late": {"speaks": "en", "joins": "11920ms"},
         "later": {"speaks": "en", "joins": "11930ms"},
@@ -360,7 +393,11 @@ def test_who_asks_for_a_room_that_has_just_expired_opens_it_anew() -> None:
 
 def test_who_closes_says_so_and_hangs_up_at_the_acknowledgement() -> None:
     events = [{"at": "10s", "close": {}}, {"at": "12s", "leave": "1s"}, {"at": "13s", "drop": "1s"}]
-    members = {"mei": {"speaks": "zh"}, "anna": {"speaks": "en", "events": events}, "bo": {"speaks": "en"}}
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "anna": {"speaks": "en", "events": events},
+        "bo": {"speaks": "en"},
+    }
     run, tap = clean(room(members, [("mei", "5s"), ("mei", "15s"), ("anna", "20s")], network=network("5ms")))
     (anna,) = connections_of(tap, "anna")
     assert [at for at, _ in tap.heard(SessionClose)] == [ZERO + 10_005_000]
@@ -374,11 +411,24 @@ def test_who_closes_says_so_and_hangs_up_at_the_acknowledgement() -> None:
 @graces
 @pytest.mark.parametrize("after", ["3ms", "7ms", "12ms", "17ms"])
 def test_who_closes_before_having_arrived_is_gone_all_the_same(grace: str, after: str) -> None:
-    members = {**ZH_EN, "brief": {"speaks": "en", "joins": "0s", "events": [{"at": after, "close": {}}]}}
+    members: dict[str, Data] = {
+        **ZH_EN,
+        "brief": {"speaks": "en", "joins": "0s", "events": [{"at": after, "close": {}}]},
+    }
     _, tap = clean(room(members, [("mei", "10s")], network=network("5ms"), scheduler={"reconnect_grace": grace}))
     assert len(tap.heard(SessionClose)) == 1
     assert len([each for each in tap.said if each.closed]) == 1
     assert last_members(tap) == ["anna", "mei"]
+
+
+@pytest.mark.parametrize("after", ["12ms", "17ms"])
+def test_who_closes_while_entering_does_not_count_as_there(after: str) -> None:
+    members: dict[str, Data] = {
+        "mei": {"speaks": "zh"},
+        "brief": {"speaks": "en", "joins": "0s", "events": [{"at": after, "close": {}}]},
+    }
+    run, _ = clean(room(members, [("mei", "10s")], network=network("5ms")))
+    assert run.ledger.utterances()["room"].tolist() == [NONE], "mei is alone"
 
 
 @pytest.mark.parametrize("after", ["2001ms", "2007ms", "2012ms"])
@@ -386,7 +436,7 @@ def test_who_closes_before_having_arrived_is_gone_all_the_same(grace: str, after
 def test_who_closes_while_coming_back_is_gone_all_the_same(grace: str, after: str) -> None:
     """Just back, on the way to be acknowledged, resumed or refused."""
     events = [{"at": "0s", "drop": "2s"}, {"at": after, "close": {}}]
-    members = {**ZH_EN, "brief": {"speaks": "en", "events": events}}
+    members: dict[str, Data] = {**ZH_EN, "brief": {"speaks": "en", "events": events}}
     _, tap = clean(room(members, [("mei", "10s")], network=network("5ms"), scheduler={"reconnect_grace": grace}))
     opened = [each.connection for each in tap.said if each.message is None and not each.closed]
     closed = [each.connection for each in tap.said if each.closed]

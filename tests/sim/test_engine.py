@@ -161,17 +161,23 @@ def test_what_is_queued_between_two_advances_keeps_its_place() -> None:
     luck = Random(7)
     engine, stock = Engine(), Stock()
     traces: dict[AnyEngine, Trace] = {engine: [], stock: []}
+
+    def queue(on: AnyEngine, at: int, serial: int) -> None:
+        def note(_: object) -> None:
+            traces[on].append((on.now, serial))
+
+        if serial % 5 < 2:
+            timeout = on.timeout(at - now, serial)
+            assert timeout.callbacks is not None
+            timeout.callbacks.append(note)
+        else:
+            on.call_at(at, note)
+
     now = 0
     for serial in range(300):
         delay = luck.choice((0, 1, WINDOW // 2, WINDOW, 5 * WINDOW))
-        as_event = luck.random() < 0.4
-        for each, trace in traces.items():
-            if as_event:
-                timeout = each.timeout(delay, serial)
-                assert timeout.callbacks is not None
-                timeout.callbacks.append(lambda event, each=each, trace=trace: trace.append((each.now, event.value)))
-            else:
-                each.call_at(now + delay, lambda what, each=each, trace=trace: trace.append((each.now, what)), serial)
+        for each in traces:
+            queue(each, now + delay, serial)
         now += luck.choice((0, 1, WINDOW // 3, 2 * WINDOW))
         for each in traces:
             each.advance(now)

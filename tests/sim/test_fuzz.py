@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from simroom.scheduler.settings import Settings
-from tests.sim import fuzzing
-from tests.sim.worlds import Data, loaded, outcome
+
+from . import fuzzing
+from .worlds import Data, loaded, outcome
 
 NUMBERS = range(60)
 

@@ -416,7 +416,7 @@ COLD = {"asr": "3s", "nmt": "1s", "tts": "500ms"}
     [(SerialGpu, {"streams": 1}), (PlannedGpu, {"streams": 1}), (SharedGpu, {})],
     ids=["serial", "planned", "shared"],
 )
-def test_only_the_first_job_after_a_start_is_cold(make: Callable[..., Gpu], more: dict[str, int]) -> None:
+def test_only_the_first_job_after_a_start_is_cold(make: Callable[..., Gpu], more: dict[str, Any]) -> None:
     bench = Bench(make, "200ms", cold_start=COLD, **more)
     jobs = [job_of(number, number * 20 * SECOND) for number in range(4)]
     if make is PlannedGpu:

@@ -24,7 +24,8 @@ from simroom.scheduler.messages import (
 from simroom.scheduler.port import Sources
 from simroom.scheduler.settings import Settings
 from simroom.sim.run import RunData, simulate
-from tests.sim.worlds import SECOND, Data, Tap, tapped
+
+from .worlds import SECOND, Data, Tap, tapped
 
 
 def talkers(nodes: list[Data], *, count: int = 4, rate: str = "30/min", duration: str = "30s", **more: Any) -> Data:
@@ -129,7 +130,7 @@ GPUS: dict[str, Data] = {
 def test_gpu_percent_is_the_busy_share_since_the_last_heartbeat_and_the_backgrounds_part_of_the_rest(
     more: Data, background: float
 ) -> None:
-    node = quick(slots=8, **({"heartbeat": {"every": "2s"}} | more))
+    node = quick(slots=8, heartbeat={"every": "2s"}) | more
     gpu = node.get("gpu", "serial")
     model = gpu if isinstance(gpu, dict) else {"model": gpu}
     node["gpu"] = {"background": background, **model}
@@ -259,17 +260,17 @@ def test_a_draining_node_finishes_what_it_has_and_leaves() -> None:
 
 
 def test_a_draining_node_waits_for_the_job_that_is_on_its_way() -> None:
-    """It is idle as it asks, but a job was sent to it before its request came."""
-    script = {"script": [{"at": "8800ms", "length": "1s"}]}
+    """It has asked and finished what it had, but a job was sent to it before its request came."""
+    script = {"script": [{"at": "7900ms", "length": "1s"}, {"at": "9100ms", "length": "1s"}]}
     data = talkers([quick("draining", service="1s", drains="9990ms")], network={"node": {"delay": "200ms"}})
     data["sessions"] = [{"name": "talker", "src_lang": "zh", "tgt_lang": "en", "speech": script}]
     run, tap = clean(data)
-    assert [at for at, _ in tap.told(JobAssign)] == [29_800_000]
+    assert [at for at, _ in tap.told(JobAssign)] == [28_900_000, 30_100_000]
     assert [(notice.status, at) for at, notice in tap.told(NodeStatusNotice)][-1] == ("draining", 30_190_000)
-    assert run.verdict.ends["delivered"] == 1
-    ((answered_at, _),) = tap.heard(JobResult)
-    assert answered_at == 29_800_000 + 200_000 + SECOND + 200_000
-    assert closed_at(tap, connection_of(tap, "draining")) == answered_at
+    # The first is done at 30.1 s, between asking (29.99 s) and being told (30.39 s); the second arrives at 30.3 s.
+    assert [at for at, _ in tap.heard(JobResult)] == [30_300_000, 31_500_000]
+    assert run.verdict.ends["delivered"] == 2
+    assert closed_at(tap, connection_of(tap, "draining")) == 31_500_000
 
 
 def test_an_idle_node_that_drains_leaves_as_soon_as_that_is_granted() -> None:
