@@ -115,6 +115,60 @@ def test_results_that_count_for_nothing_are_counted_by_why():
     assert verdict.uncounted == {"unknown": 1, "not_given": 1, "late": 1}
 
 
+def test_a_result_under_a_number_its_node_was_never_given_counts_and_frees_no_slot():
+    history = History(cancel="moot")
+    node = history.node("n1", slots=1)
+    session = history.session("s")
+    history.say(session, ("j0", node, "en"))
+    history.answer(node, "j0", history.sent("j0", session), history.cancel("j0", node, 1), attempt=7)
+    history.say(session, history.refused(session, "x", "CAPACITY_EXCEEDED"))
+    history.answer(node, "j0", attempt=1)
+    history.say(session, ("j2", node, "en"))
+    verdict = history.finish()
+    assert clean(verdict)
+    assert verdict.uncounted == {"late": 1}
+    assert history.ledger.jobs()["dispatched_at"][0] == 0
+
+
+def test_a_result_under_the_number_of_another_nodes_attempt_counts_and_frees_neither_slot():
+    history = History()
+    n1, n2 = history.node("n1", slots=1), history.node("n2", slots=1)
+    zh, en = history.room("zh", "en")
+    history.say(zh, ("j0", n1, "en"))
+    history.wake(30, history.assign("j0", n2))
+    history.at(31)
+    history.answer(n1, "j0", history.sent("j0", en), attempt=2)
+    history.say(zh, history.refused(zh, "x", "CAPACITY_EXCEEDED"))
+    history.answer(n2, "j0", attempt=2)
+    history.say(zh, ("j2", n2, "en"))
+    history.answer(n1, "j0", attempt=1)
+    history.say(zh, ("j3", n1, "en"))
+    verdict = history.finish()
+    assert clean(verdict)
+    assert verdict.uncounted == {"late": 2}
+    jobs = history.ledger.jobs()
+    delivered = list(jobs["answered_at"]).index(31 * SECOND)
+    assert history.ledger.nodes.names[jobs["node"][delivered]] == "n1"
+    assert jobs["dispatched_at"][delivered] == 0
+
+
+def test_a_result_under_a_number_its_node_was_never_given_that_goes_to_nobody_is_found():
+    history, n1, _, zh, _ = pair()
+    history.say(zh, ("j0", n1, "en"))
+    history.answer(n1, "j0", attempt=7)
+    assert found(history.finish()) == [("I1", "missing", "en", ("r/m1",))]
+
+
+def test_a_failure_under_a_number_its_node_was_never_given_changes_nothing():
+    history, n1, _, zh, en = pair()
+    history.say(zh, ("j0", n1, "en"))
+    history.answer(n1, "j0", error="INTERNAL_ERROR", attempt=7)
+    history.answer(n1, "j0", history.sent("j0", en), attempt=1)
+    verdict = history.finish()
+    assert clean(verdict)
+    assert verdict.uncounted == {"late": 1}
+
+
 def test_a_result_from_a_node_never_given_the_job_that_is_delivered_is_found():
     history, n1, n2, zh, en = pair()
     history.say(zh, ("j0", n1, "en"))
@@ -546,6 +600,56 @@ def test_what_the_asr_hears_goes_to_the_speaker_from_one_job_only():
     history.send(node, heard("j1"), to(zh, heard("j1")))
     history.send(node, heard("j0"), to(en, heard("j0")))
     assert [entry[:2] for entry in found(history.finish())] == [("reply", "reply"), ("I7", "leaked")]
+
+
+def away(**settings: object) -> tuple[History, int, int, dict[str, AsrPartial]]:
+    """A speaker that has dropped out, with a job in each of two languages, and what the ASR may make of them."""
+    history = History(reconnect_grace=60 * SECOND, **settings)
+    node = history.node("n1", slots=8)
+    zh, _, _ = history.room("zh", "en", "ja")
+    history.say(zh, ("j0", node, "en"), ("j1", node, "ja"))
+    history.close(zh)
+    session_id = history.session_of[zh]
+    heard = {
+        text: AsrPartial(session_id, 0, job, text, False, "")
+        for job, text in (("j0", "ni"), ("j0", "ni hao"), ("j1", "nihao"))
+    }
+    return history, node, zh, heard
+
+
+@pytest.mark.parametrize("told", [(), ("ni",), ("ni hao",), ("ni", "ni hao")])
+def test_a_speaker_who_comes_back_may_be_told_what_the_asr_heard_meanwhile(told):
+    history, node, zh, heard = away()
+    for partial in heard.values():
+        history.send(node, partial)
+    back = history.resume(zh, *(((), heard[text]) for text in told))
+    history.close(back)
+    history.resume(back)
+    assert clean(history.finish())
+
+
+@pytest.mark.parametrize("told", [("ni hao", "ni"), ("ni", "ni"), ("wo",), ("ni", "nihao")])
+def test_what_the_asr_heard_meanwhile_is_found_if_it_is_out_of_order_told_twice_made_up_or_of_two_jobs(told):
+    history, node, zh, heard = away()
+    for partial in heard.values():
+        history.send(node, partial)
+    heard["wo"] = AsrPartial(history.session_of[zh], 0, "j0", "wo", False, "")
+    history.resume(zh, *(((), heard[text]) for text in told))
+    assert [entry[:2] for entry in found(history.finish())] == [("reply", "reply")]
+
+
+def test_what_the_asr_heard_may_be_kept_in_the_place_of_something_older_and_is_no_more_than_can_be_kept():
+    history, node, zh, heard = away(kept_count_max=1)
+    history.answer(node, "j1", error="TTS_TIMEOUT")
+    history.send(node, heard["ni"])
+    history.send(node, heard["ni hao"])
+    back = history.resume(zh, ((), heard["ni hao"]))
+    assert not history.oracle._mirror.findings.violations
+    history.close(back)
+    history.send(node, heard["ni"])
+    history.send(node, heard["ni hao"])
+    history.resume(back, ((), heard["ni"]))
+    assert [entry[:2] for entry in found(history.finish())] == [("reply", "reply")]
 
 
 # --- nodes

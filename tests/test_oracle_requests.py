@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from test_oracle_history import SECOND, History, clean, error, expired, found, room_error, to
 
 from simroom.scheduler.messages import (
+    Addressed,
     AudioChunk,
     ClientHeartbeat,
     Error,
@@ -301,6 +303,30 @@ def test_wishes_about_untranslated_voice_are_shown_to_all():
     assert "do not show the members" in only_reply(history)
 
 
+def test_a_wish_is_forgotten_when_the_one_it_is_about_leaves():
+    history = History()
+    zh, en = history.room("zh", "en")
+    about = history.session_of[en]
+
+    def listing(*to: int, shown: bool = True) -> Addressed:
+        _, plain = history.listing("111111")
+        assert isinstance(plain, RoomMembers)
+        first, *others = plain.members
+        return to, RoomMembers("111111", (replace(first, raw_voice_preferences={about: shown}), *others))
+
+    history.send(zh, RoomRawVoicePreference("111111", about, False), listing(zh, en, shown=False))
+    history.leave(en)
+    history.join(en, "en")
+    history.send(en, WebrtcOffer("111111", history.session_of[zh], "sdp"), to(zh, WebrtcOffer("111111", about, "sdp")))
+    assert not history.oracle._mirror.findings.violations
+    history.leave(en)
+    history.rooms["111111"].append(en)
+    history.room_of[en] = "111111"
+    history.langs[en] = "en"
+    history.send(en, RoomJoin("111111", None, "en"), listing(en), listing(zh))
+    assert "do not show the members" in history.finish().violations[0].what
+
+
 def test_signals_go_to_the_one_they_name_unless_declined():
     history = History()
     zh, en = history.room("zh", "en")
@@ -541,6 +567,38 @@ def test_a_closing_chunk_takes_the_next_index():
         history.answer(node, f"j{index}", history.sent(f"j{index}", session))
     history.say(session, ("j2", node, "en"), index=2)
     assert clean(history.finish())
+
+
+@pytest.mark.parametrize("ja_audio", ["pq", "q"])
+def test_pieces_are_one_thing_for_all_jobs_that_waited(ja_audio):
+    history = History(on_no_node="queue")
+    zh, en, ja = history.room("zh", "en", "ja")
+    session_id = history.session_of[zh]
+    history.send(zh, AudioChunk(session_id, 0, False, "p"))
+    history.send(zh, AudioChunk(session_id, 1, True, "q"))
+    node = history.node("n1", ready=False)
+    history.jobs["j0"] = (zh, 0, "en", "pq")
+    history.jobs["j1"] = (zh, 0, "ja", "pq")
+    assigned = history.assign("j0", node), history.assign("j1", node, audio=ja_audio)
+    history.beat(node, "ready", outputs=assigned)
+    history.answer(node, "j0", history.sent("j0", en))
+    history.answer(node, "j1", history.sent("j1", ja))
+    verdict = history.finish()
+    assert found(verdict) == ([] if ja_audio == "pq" else [("token", "payload", "ja", ())])
+    assert verdict.ends["delivered"] == 2
+
+
+def test_what_was_waited_with_is_what_must_be_answered_and_given_again():
+    history = History(on_no_node="queue")
+    session = history.session("a")
+    history.send(session, AudioChunk("s0", 0, False, "p"))
+    history.send(session, AudioChunk("s0", 1, True))
+    node = history.node("n1", ready=False)
+    history.jobs["j0"] = (session, 0, "en", "p")
+    history.beat(node, "ready", outputs=(history.assign("j0", node),))
+    history.answer(node, "j0", history.assign("j0", node, audio="q"), error="INTERNAL_ERROR")
+    history.answer(node, "j0", history.sent("j0", session, payload="q>en"), payload="q>en", attempt=2)
+    assert [entry[:2] for entry in found(history.finish())] == [("token", "payload")] * 2
 
 
 def test_more_events_than_a_scheduler_must_send_are_tolerated():

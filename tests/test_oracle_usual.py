@@ -107,6 +107,29 @@ def test_nonsense_is_judged_the_same_either_way(settings):
         assert verdicts[0] == verdicts[1]
 
 
+def answered_under_other_numbers(history: History) -> None:
+    n1, n2 = history.node("n1", slots=4), history.node("n2", slots=4)
+    zh, en = history.room("zh", "en")
+    for number in range(6):
+        history.at(number)
+        history.say(zh, (f"j{number}", (n1, n2)[number % 2], "en"))
+    history.answer(n1, "j0", history.sent("j0", en), attempt=7)
+    history.answer(n2, "j1", history.sent("j1", en), attempt=1)
+    history.answer(n1, "j0", attempt=1)
+    history.answer(n1, "j4", attempt=2)
+    history.answer(n1, "j2", history.sent("j2", en), attempt=1)
+    history.answer(n2, "j3", history.sent("j3", en), history.sent("j4", en), attempt=1)
+    history.answer(n2, "j5", history.sent("j5", en), attempt=1)
+    history.answer(n1, "j4", attempt=1)
+
+
+def test_answers_under_numbers_never_given_are_judged_the_same_either_way():
+    short, long = (of_history(answered_under_other_numbers, {}, shortcuts=shortcuts) for shortcuts in WAYS)
+    assert short == long
+    assert short[0].violation_count == 0
+    assert short[0].ends["delivered"] == 6
+
+
 class Erring:
     """A scheduler that does most things right."""
 

@@ -105,9 +105,10 @@ class Dispatch:
                 room = None
             plan = self._plan(speaker, room, utterance, src_lang)
         needs = speaker.needs
-        if utterance.features is not None or utterance.auto_langs is not None:
+        plain = _is_plain(utterance)
+        if not plain and (utterance.features is not None or utterance.auto_langs is not None):
             needs = self._needs_of(speaker, utterance)
-        plain = speaker.plain and _is_plain(utterance)
+        plain = plain and speaker.plain
         version = 0 if room is None else room.version
         orders = self._orders
         partials = True
@@ -165,7 +166,9 @@ class Dispatch:
 
     def _place(self, job: Job, now: int, out: list[Addressed]) -> None:
         selection = self._selection
-        fitting = selection.fitting(job.src_lang, job.tgt_lang, job.needs)
+        fitting = selection.fits.get((job.src_lang, job.tgt_lang, job.needs))
+        if fitting is None:
+            fitting = selection.fitting(job.src_lang, job.tgt_lang, job.needs)
         pool = selection.untried(fitting, job.tried) if job.tried else fitting
         node = self._preferred(job, pool) if self._prefers else None
         if node is not None:
@@ -272,7 +275,7 @@ class Dispatch:
         if number == 1:
             key = message.job_id
         else:
-            key = attempt_key(message.job_id, number or self._only_attempt(node, message.job_id))
+            key = attempt_key(message.job_id, self._only_attempt(node, message.job_id) if number is None else number)
         attempt = node.attempts.pop(key, None)
         if attempt is None:
             self._answered_late(node, message, now, out)
@@ -309,7 +312,7 @@ class Dispatch:
         job = self._jobs.get(message.job_id)
         if job is None:
             self.uncounted_count["unknown"] += 1
-        elif node not in job.tried:
+        elif node not in job.tried and (job.current is None or job.current.node is not node):
             self.uncounted_count["not_given"] += 1
         elif job.result is not None or not message.success:
             self.uncounted_count["late"] += 1

@@ -44,7 +44,23 @@ class Routing:
                 if not to:
                     return False
             room.last_speaking_at = now
-            out.append((to, _message(job)))
+            result = job.result
+            utterance = job.utterance
+            speaker = job.speaker
+            assert result is not None  # as in _message, written out for the many
+            message = TranslationResult(
+                speaker.session_id,
+                utterance.utterance_index,
+                job.job_id,
+                result.text_asr or "",
+                result.text_translated or "",
+                result.tts_audio or "",
+                result.tts_format or "",
+                utterance.trace_id or speaker.trace_id,
+                job.tgt_lang,
+                result.extra,
+            )
+            out.append((to, message))
             return True
         recipients = self.recipients(job)
         if not recipients:

@@ -63,7 +63,8 @@ class Selection:
         self._reported: list[int] = []
         """Under ``load: reported``, the level at which each node stands."""
         self._by_capability: dict[Capability, int] = {}
-        self._fits: dict[tuple[str, str, Needs], int] = {}
+        self.fits: dict[tuple[str, str, Needs], int] = {}
+        """Answers of ``fitting`` that are remembered."""
         self._needs: dict[tuple[tuple[str, ...], tuple[str, ...] | None], Needs] = {}
         self._next_index = 0
 
@@ -80,17 +81,17 @@ class Selection:
         if known is None:
             if len(self._needs) >= _FITS_MAX:
                 self._needs.clear()
-                self._fits.clear()
+                self.fits.clear()
             known = self._needs[key] = Needs(models=key[0], auto_langs=auto_langs)
         return known
 
     def fitting(self, src_lang: str, tgt_lang: str, needs: Needs) -> int:
         """The nodes that have every model for such a job, installed and ready, as bits."""
         key = (src_lang, tgt_lang, needs)
-        bits = self._fits.get(key)
+        bits = self.fits.get(key)
         if bits is None:
-            if len(self._fits) >= _FITS_MAX:
-                self._fits.clear()
+            if len(self.fits) >= _FITS_MAX:
+                self.fits.clear()
             bits = 0
             for capability, nodes in self._by_capability.items():
                 if (
@@ -99,7 +100,7 @@ class Selection:
                     else capability.fits(src_lang, tgt_lang, needs.models)
                 ):
                     bits |= nodes
-            self._fits[key] = bits
+            self.fits[key] = bits
         return bits
 
     # --- choosing
@@ -282,7 +283,7 @@ class Selection:
         self._by_load[0] |= node.bit
         self._lowest = 0
         self._by_capability[node.capability] = self._by_capability.get(node.capability, 0) | node.bit
-        self._fits.clear()
+        self.fits.clear()
         self.changed(node)
 
     def capability_changed(self, node: Node, before: Capability) -> None:
@@ -291,7 +292,7 @@ class Selection:
         if not self._by_capability[before]:
             del self._by_capability[before]
         self._by_capability[node.capability] = self._by_capability.get(node.capability, 0) | node.bit
-        self._fits.clear()
+        self.fits.clear()
 
     def heard(self, node: Node) -> None:
         """A node has said how loaded it is; often nothing follows from it."""

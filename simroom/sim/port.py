@@ -109,6 +109,8 @@ class Port:
         self._peers: list[Any] = []
         self._numbers = array("l")
         self._steady = bytearray()
+        down = self._session_down
+        self._fan_out_arrays = down.table, down.place, down.step, down.free_at, self._steady
         self._codes: dict[type, int] = {}
         self._armed_at: int | None = None
         self._journal: list[_Entry] = []
@@ -259,12 +261,7 @@ class Port:
             self._engine.call_at(max(deadline, now), self._woken, deadline, AFTER_MESSAGES)
 
     def _send_result(self, to: tuple[int, ...], message: TranslationResult, place: int, now: int) -> None:
-        hop = self._session_down
-        table = hop.table
-        places = hop.place
-        steps = hop.step
-        free_at = hop.free_at
-        are_steady = self._steady
+        table, places, steps, free_at, are_steady = self._fan_out_arrays
         instants = []
         steady = 1
         for connection in to:

@@ -58,6 +58,9 @@ class Work:
             key = self._languages[language] = stream_key(0, language)
         if type(audio) is Speech:
             bits = mix_two(audio.key, key, message.attempt_id or 1)
+            whole = self._whole
+            if whole is not None and not (cold and self._is_cold):
+                return whole(bits), 0, 0
             duration = audio.duration
         else:
             bits = mix(stream_key(0, message.job_id), key, message.attempt_id or 1)
