@@ -22,6 +22,7 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from statistics import NormalDist
 from typing import Final
@@ -89,8 +90,11 @@ class Sampler(ABC):
         """The spans of the bins below ``tail_from``, microseconds; made when first asked for. Not to be changed."""
         if self._table is None:
             half = 1 << TABLE_SHIFT - 1
-            self._table = array("q", (self.exact((i << TABLE_SHIFT) + half) for i in range(self.tail_from)))
+            self._table = self._made_table([(i << TABLE_SHIFT) + half for i in range(self.tail_from)])
         return self._table
+
+    def _made_table(self, midpoints: list[int]) -> array[int]:
+        return array("q", map(self.exact, midpoints))
 
     def __call__(self, bits: int) -> int:
         """Draw a span.
@@ -161,9 +165,41 @@ class _Inverse(Sampler):
         self._exceeded = exceeded
 
     def exact(self, bits: int) -> int:
-        # From the upper end, because near 1 a float has no digits left for the tail.
-        span = self._exceeded(min((_ALL - bits - 0.5) * 2.0**-64, _BELOW_ONE))
+        span = self._exceeded(_exceeding(bits))
         return int(span + 0.5) if span < LONGEST else LONGEST
+
+
+class _Lognormal(_Inverse):
+    """A lognormal: its table needs the normal quantiles of the midpoints, which are the same for all of them."""
+
+    __slots__ = ("_mu", "_sigma")
+
+    def __init__(self, mu: float, sigma: float) -> None:
+        variance = sigma * sigma
+        self._mu = mu
+        self._sigma = sigma
+        super().__init__(
+            math.exp(mu + variance / 2),
+            math.expm1(variance),
+            # e**35 microseconds is beyond LONGEST.
+            lambda q: math.exp(min(mu - sigma * _normal_quantile(q), 35.0)),
+        )
+
+    def _made_table(self, midpoints: list[int]) -> array[int]:
+        # The same operations as in ``exact``, so the same numbers.
+        mu, sigma, exp = self._mu, self._sigma, math.exp
+        spans = (exp(min(mu - sigma * z, 35.0)) for z in _normal_quantiles(tuple(midpoints)))
+        return array("q", [int(span + 0.5) if span < LONGEST else LONGEST for span in spans])
+
+
+@cache
+def _normal_quantiles(midpoints: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(_normal_quantile(_exceeding(bits)) for bits in midpoints)
+
+
+def _exceeding(bits: int) -> float:
+    """The probability of more than these 64 bits; from the upper end, where a float has its digits."""
+    return min((_ALL - bits - 0.5) * 2.0**-64, _BELOW_ONE)
 
 
 def constant(span: int) -> Sampler:
@@ -194,13 +230,7 @@ def lognormal(median: float, sigma: float) -> Sampler:
     mu = math.log(_checked("median", median))
     if _checked("sigma", sigma, lowest=0) == 0:
         return _Fixed(round(median))
-    variance = sigma * sigma
-    return _Inverse(
-        math.exp(mu + variance / 2),
-        math.expm1(variance),
-        # e**35 microseconds is beyond LONGEST.
-        lambda q: math.exp(min(mu - sigma * _normal_quantile(q), 35.0)),
-    )
+    return _Lognormal(mu, sigma)
 
 
 def gamma(mean: float, cv: float) -> Sampler:
