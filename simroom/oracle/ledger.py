@@ -31,6 +31,8 @@ class JobEnd(IntEnum):
     LIVING = 6
 
 
+TIES_MAX: Final = 1_000
+"""With more arrivals at the same instant as another, all are sorted by the whole key."""
 UTTERANCE_COLUMNS: Final = ("speaker", "room", "utterance_index", "src_lang", "started_at", "ended_at", "received_at")
 JOB_COLUMNS: Final = (
     "utterance",
@@ -216,8 +218,25 @@ class Ledger:
         Arrivals may be noted before their time, where nothing can come between; the order does not tell.
         """
         columns = _columns(self._deliveries, DELIVERY_COLUMNS)
-        order = np.lexsort((columns["recipient"], columns["job"], columns["arrived_at"]))
+        order = _in_order(columns["arrived_at"], columns["job"], columns["recipient"])
         return {name: column[order] for name, column in columns.items()}
+
+
+def _in_order(arrived_at: Column, job: Column, recipient: Column) -> Column:
+    """The rows in order of arrival, then job, then recipient, as ``lexsort`` has them.
+
+    Few arrivals share an instant, and sorting by one key takes a third of the time, so the few are put right by hand.
+    """
+    order = np.argsort(arrived_at, kind="stable")
+    in_order = arrived_at[order]
+    tied = np.flatnonzero(in_order[1:] == in_order[:-1])
+    if len(tied) > TIES_MAX:
+        return np.lexsort((recipient, job, arrived_at))
+    for instant in dict.fromkeys(in_order[tied].tolist()):
+        first, end = np.searchsorted(in_order, (instant, instant + 1))
+        rows = order[first:end]
+        order[first:end] = rows[np.lexsort((recipient[rows], job[rows]))]
+    return order
 
 
 def _columns(flat: array[int], names: tuple[str, ...]) -> dict[str, Column]:

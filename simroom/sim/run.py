@@ -284,7 +284,6 @@ def _interrupted_between_entries(engine: Engine) -> Iterator[None]:
 def _long_lived_objects() -> Iterator[None]:
     """Let the garbage collector look less often: a run makes few cycles and millions of short-lived objects."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
     try:
