@@ -39,6 +39,11 @@ class Hop:
         self.step = array("H")
         self.free_at = array("q")
 
+    @property
+    def arrays(self) -> tuple[array[int], array[int], array[int], array[int]]:
+        """``table``, ``place``, ``step`` and ``free_at``: the same objects for as long as the hop lives."""
+        return self.table, self.place, self.step, self.free_at
+
     def open(self, connection: int, luck: int) -> None:
         """A connection begins; 64 bits of luck are its own. Numbers come in ascending order."""
         while len(self.place) <= connection:

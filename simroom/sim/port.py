@@ -109,8 +109,9 @@ class Port:
         self._peers: list[Any] = []
         self._numbers = array("l")
         self._steady = bytearray()
-        down = self._session_down
-        self._fan_out_arrays = down.table, down.place, down.step, down.free_at, self._steady
+        self._node_up_arrays = self._node_up.arrays
+        self._node_down_arrays = self._node_down.arrays
+        self._fan_out_arrays = *self._session_down.arrays, self._steady
         self._codes: dict[type, int] = {}
         self._armed_at: int | None = None
         self._journal: list[_Entry] = []
@@ -158,9 +159,16 @@ class Port:
         engine.call_at(at, self._on_received, (connection, message))
 
     def answer(self, connection: int, message: JobResult) -> None:
-        """Send a node's result to the scheduler."""
+        """Send a node's result to the scheduler: as ``send``, with ``Hop.arrival`` written out for the many."""
+        table, places, steps, free_at = self._node_up_arrays
+        places[connection] = spot = places[connection] + steps[connection] & LAST_PLACE
         engine = self._engine
-        at = self._node_up.arrival(connection, engine.instant)
+        at = engine.instant + table[spot]
+        before = free_at[connection]
+        if at < before:
+            at = before
+        else:
+            free_at[connection] = at
         engine.call_at(at, self._on_answered, (connection, message))
 
     def speak(self, connection: int, message: Utterance, row: UtteranceRow) -> None:
@@ -241,11 +249,19 @@ class Port:
     def _after(self, outputs: list[Addressed], now: int) -> None:
         if outputs:
             results = 0
+            table, places, steps, free_at = self._node_down_arrays
             for to, message in outputs:
                 kind = type(message)
                 if kind is JobAssign:
-                    node = self._peers[to[0]]
-                    at = self._node_down.arrival(to[0], now)
+                    (connection,) = to
+                    places[connection] = spot = places[connection] + steps[connection] & LAST_PLACE
+                    at = now + table[spot]
+                    before = free_at[connection]
+                    if at < before:
+                        at = before
+                    else:
+                        free_at[connection] = at
+                    node = self._peers[connection]
                     if node.plan is not None:
                         node.plan(message, at)
                     else:
