@@ -289,8 +289,16 @@ class Dispatch:
                 if not message.success:
                     self._attempt_failed(job, attempt, message, now, out)
                 elif len(job.order) == 1 and not job.passed_over:
+                    # Nobody is before or behind it: as _succeeded and _send, written out for the many.
                     job.result = message
-                    self._send(job, now, out)
+                    if self._routing.send_result(job, now, out):
+                        job.end = JobEnd.DELIVERED
+                        self.delivered_count += 1
+                    else:
+                        job.end = JobEnd.NO_RECIPIENT
+                        self.ended_count[JobEnd.NO_RECIPIENT] += 1
+                    del self._jobs[job.job_id]
+                    del self._orders[job.speaker, job.room, job.tgt_lang]
                 else:
                     self._succeeded(job, message, now, out)
             elif job.end is None and job.result is None and message.success:

@@ -308,7 +308,9 @@ class Client:
         started_at, ended_at = turn
         message = self._words(started_at, ended_at) if self.in_room else None
         if message is not None and self.connection is not None:
-            self._port.hear(self.connection, message, self._note(message, started_at, ended_at))
+            row = self._ledger.utterance(*self._note(message, started_at, ended_at))
+            message.audio.row = row  # type: ignore[attr-defined]
+            self._port.hear(self.connection, message)
 
     def _words(self, started_at: int, ended_at: int) -> Utterance | None:
         """The next utterance; None: there is no session to say it in."""

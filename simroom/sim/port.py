@@ -34,8 +34,6 @@ _AGAIN: Final = 3
 JOURNAL_MAX: Final = 100
 """So many entries are judged together: enough to stay in one kind of code, few enough to stay in the caches."""
 
-_NOTHING: Final[list[Addressed]] = []
-
 UtteranceRow = tuple[int, int, int, int, int, int]
 """What the ledger notes of an utterance: speaker, room, index, source language, start and end."""
 
@@ -122,7 +120,6 @@ class Port:
         self._on_received = self._received
         self._on_heard = self._heard
         self._on_answered = self._answered
-        self._note = ledger.utterance
         self._receive = scheduler.received
         self._judge_received = oracle.received
 
@@ -203,12 +200,13 @@ class Port:
         self._after(outputs, now)
 
     def _heard(self, argument: tuple[int, Utterance, UtteranceRow]) -> None:
+        connection, message, row = argument
         self.airborne -= 1
-        self.hear(*argument)
+        message.audio.row = self._ledger.utterance(*row)  # type: ignore[attr-defined]
+        self.hear(connection, message)
 
-    def hear(self, connection: int, message: Utterance, row: UtteranceRow) -> None:
-        """An utterance has arrived at the scheduler: it gets its row in the ledger, and goes in."""
-        message.audio.row = self._note(*row)  # type: ignore[attr-defined]
+    def hear(self, connection: int, message: Utterance) -> None:
+        """An utterance has arrived at the scheduler, and has its row in the ledger."""
         now = self._engine.instant
         outputs = self._receive(connection, message, now)
         self._journal.append((self._judge_received, connection, message, now, outputs))
@@ -232,7 +230,8 @@ class Port:
             to, result = outputs[0]
             if type(result) is TranslationResult:  # the usual answer: a result and nothing else
                 self._send_result(to, result, 0, now)
-                outputs = _NOTHING
+                self._arm(now)
+                return
         self._after(outputs, now)
 
     def _woken(self, due: int) -> None:
@@ -271,6 +270,10 @@ class Port:
                     results += 1
                 else:
                     self._send_other(to, message, now)
+        self._arm(now)
+
+    def _arm(self, now: int) -> None:
+        """See to it that the scheduler is woken when it wants to be."""
         deadline = self._scheduler.next_deadline
         if deadline is not None and (self._armed_at is None or deadline < self._armed_at):
             self._armed_at = deadline
