@@ -298,6 +298,7 @@ class Dispatch:
                         job.end = JobEnd.NO_RECIPIENT
                         self.ended_count[JobEnd.NO_RECIPIENT] += 1
                     del self._jobs[job.job_id]
+                    job.order.clear()  # it and the job hold each other: nobody else would free them
                     del self._orders[job.speaker, job.room, job.tgt_lang]
                 else:
                     self._succeeded(job, message, now, out)
