@@ -475,6 +475,7 @@ class Dispatch:
                 self._cancel(job.current, out)
             self._held.pop(job, None)
             self._orders.pop((job.speaker, room, job.tgt_lang), None)
+            job.order.clear()
             self._close(job, JobEnd.NO_RECIPIENT)
 
     def _send(self, job: Job, now: int, out: list[Addressed]) -> None:
