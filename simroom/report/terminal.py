@@ -262,7 +262,7 @@ def _latencies(table: Table) -> RenderableType:
     def add(label: str, measure: str, tags: Tags) -> None:
         values = MEASURES[measure].compute(table, tags)
         times = (values[stat] for stat in _STATS)
-        shown = (figures.ABSENT if span is None else f"{float(span) / scale:,.{places}f}" for span in times)
+        shown = (figures.ABSENT if span is None else _span(float(span) / scale, places) for span in times)
         grid.add_row(Text(label), *(Text(text) for text in shown), Text(f"{values['n'] or 0:,}"))
 
     # A service that is drawn whole has no stages to show.
@@ -283,6 +283,11 @@ def _latencies(table: Table) -> RenderableType:
     outer.add_row(grid)
     outer.add_row(note)
     return Padding(outer, (0, 0, 0, 1))
+
+
+def _span(value: float, places: int) -> str:
+    """A span for the table; one of four digits and more needs no decimals, and would leave no room for the count."""
+    return f"{value:,.{places}f}" if value < 1_000 else f"{value:,.0f}"
 
 
 def _warm_up_note(table: Table) -> str:
