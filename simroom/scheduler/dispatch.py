@@ -171,13 +171,12 @@ class Dispatch:
             fitting = selection.fitting(job.src_lang, job.tgt_lang, job.needs)
         pool = selection.untried(fitting, job.tried) if job.tried else fitting
         node = self._preferred(job, pool) if self._prefers else None
-        if node is not None:
-            selection.occupy(node)
-        else:
-            node = selection.take(pool)
+        if node is None:
+            node = selection.select(pool)
             if node is None:
                 self._nowhere(job, fitting, now, out)
                 return
+        selection.occupy(node)
         job.attempt_count = number = job.attempt_count + 1
         key = job.job_id if number == 1 else attempt_key(job.job_id, number)
         running = self._running

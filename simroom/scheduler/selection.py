@@ -47,7 +47,6 @@ class Selection:
         self._choose = choose
         self._track = settings.load == "tracked"
         self._rotates = settings.tie_break == "rotate"
-        self._usual = self._track and self._rotates
         self._by_chance = settings.tie_break == "random"
         self.nodes: list[Node] = []
         self._all = 0
@@ -153,36 +152,6 @@ class Selection:
         elif self._by_chance:
             return self.nodes[_nth_bit(tied, self._choose(tied.bit_count()))]
         return self.nodes[(tied & -tied).bit_length() - 1]
-
-    def take(self, pool: int) -> Node | None:
-        """``select`` and ``occupy`` in one, which saves finding the node's place twice; None: no node fits."""
-        candidates = self._eligible & self._free & pool
-        if not candidates or not self._usual:
-            node = self.select(pool)
-            if node is not None:
-                self.occupy(node)
-            return node
-        by_load = self._by_load
-        level = self._lowest
-        while not by_load[level]:
-            self._lowest = level = level + 1
-        while not (tied := by_load[level] & candidates):
-            level += 1
-        begin = self._next_index
-        after = tied >> begin
-        index = begin + (after & -after).bit_length() - 1 if after else (tied & -tied).bit_length() - 1
-        self._next_index = index + 1
-        node = self.nodes[index]
-        bit = node.bit
-        by_load[level] ^= bit
-        node.tracked = level = level + 1
-        if level == len(by_load):
-            by_load.append(bit)
-        else:
-            by_load[level] |= bit
-        if level == node.slots:
-            self._free ^= bit
-        return node
 
     def explain(self, fitting: int, chosen: Node | None) -> list[NodeVerdict]:
         """Every node, in the order of registration: why it is out, or how loaded it is."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 
-from simroom.oracle.payload import SEPARATOR
+from simroom.oracle.payload import translated
 from simroom.scheduler.messages import (
     Error,
     ErrorCode,
@@ -287,7 +287,7 @@ class SimNode:
         """The GPU has finished a job: send its result."""
         message, times = argument
         self.job_count += 1
-        payload = message.audio + SEPARATOR + message.tgt_lang
+        payload = translated(message.audio, message.tgt_lang)
         result = JobResult(
             message.job_id,
             self.name,

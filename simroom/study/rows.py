@@ -22,7 +22,6 @@ from simroom.scenario.printable import printable
 from simroom.study.table import Table
 
 RowsFormat = Literal["csv", "csv.gz", "none"]
-ROWS_FORMATS: Final[tuple[RowsFormat, ...]] = ("csv", "csv.gz", "none")
 
 COLUMNS: Final = {
     "job": "number of the job in the run, from 0, in order of ending",
