@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from enum import IntEnum
-from itertools import chain, repeat
+from itertools import chain
 from struct import Struct, pack
 from typing import Final
 
@@ -54,7 +54,6 @@ DELIVERY_COLUMNS: Final = ("job", "recipient", "arrived_at")
 # A row packed at once goes into its column store three times as fast as number by number.
 _UTTERANCE: Final = Struct(f"={len(UTTERANCE_COLUMNS) - 1}q").pack
 _JOB: Final = Struct(f"={len(JOB_COLUMNS)}q").pack
-_DELIVERY: Final = Struct(f"={len(DELIVERY_COLUMNS)}q").pack
 
 
 class Names:
@@ -92,7 +91,11 @@ class Ledger:
         self.received_at = array("q")
         """When the scheduler accepted each utterance; ``NONE``: it has not."""
         self._jobs = array("q")
-        self._deliveries = array("q")
+        # Deliveries: those of one result stand together, so the job is noted once for all of them, with their number.
+        self._jobs_of_results = array("q")
+        self._result_sizes = array("q")
+        self._recipients = array("q")
+        self._arrived_at = array("q")
         self._utterance_count = 0
         self._job_count = 0
 
@@ -148,7 +151,10 @@ class Ledger:
 
     def delivery(self, job: int, recipient: int, arrived_at: int) -> None:
         """Note that a result has reached a recipient."""
-        self._deliveries.frombytes(_DELIVERY(job, recipient, arrived_at))
+        self._jobs_of_results.append(job)
+        self._result_sizes.append(1)
+        self._recipients.append(recipient)
+        self._arrived_at.append(arrived_at)
 
     def delivered(self, jobs: list[int], arrivals: list[tuple[tuple[int, ...], list[int]]]) -> int:
         """Note several jobs as they end, each with its deliveries.
@@ -164,28 +170,33 @@ class Ledger:
         self._job_count = first + len(arrivals)
         self._jobs.frombytes(pack(f"={len(jobs)}q", *jobs))
         recipients, instants = zip(*arrivals, strict=True)
-        rows = map(repeat, range(first, self._job_count), map(len, recipients))
-        columns = (chain.from_iterable(rows), chain.from_iterable(recipients), chain.from_iterable(instants))
-        deliveries = tuple(chain.from_iterable(zip(*columns, strict=True)))
-        self._deliveries.frombytes(pack(f"={len(deliveries)}q", *deliveries))
-        return len(deliveries) // len(DELIVERY_COLUMNS)
+        before = len(self._arrived_at)
+        self._jobs_of_results.extend(range(first, self._job_count))
+        self._result_sizes.extend(map(len, recipients))
+        self._recipients.extend(chain.from_iterable(recipients))
+        self._arrived_at.extend(chain.from_iterable(instants))
+        return len(self._arrived_at) - before
 
     def deliveries_of(self, job: int, recipients: list[int], instants: list[int]) -> None:
         """Note that a result has reached several recipients, each at its own instant."""
-        for recipient, arrived_at in zip(recipients, instants, strict=True):
-            self._deliveries.extend((job, recipient, arrived_at))
+        self._jobs_of_results.append(job)
+        self._result_sizes.append(len(recipients))
+        self._recipients.extend(recipients)
+        self._arrived_at.extend(instants)
 
     def last_arrival_at(self) -> int | None:
         """When the last delivery noted so far arrives; None: there is none."""
-        arrivals = self._deliveries[2::3]
-        return max(arrivals) if arrivals else None
+        return max(self._arrived_at) if self._arrived_at else None
 
     def end(self, at: int) -> None:
         """The run stops here: deliveries noted before their time that had not arrived by ``at`` are dropped."""
-        table = np.array(self._deliveries, dtype=np.int64).reshape(-1, len(DELIVERY_COLUMNS))
-        arrived = table[:, 2] <= at
+        columns = self._delivery_columns()
+        arrived = columns["arrived_at"] <= at
         if not arrived.all():
-            self._deliveries = array("q", table[arrived].tobytes())
+            self._jobs_of_results, self._recipients, self._arrived_at = (
+                array("q", column[arrived].tobytes()) for column in columns.values()
+            )
+            self._result_sizes = array("q", [1]) * len(self._arrived_at)
 
     @property
     def utterance_count(self) -> int:
@@ -200,7 +211,7 @@ class Ledger:
     @property
     def delivery_count(self) -> int:
         """Deliveries noted so far."""
-        return len(self._deliveries) // 3
+        return len(self._arrived_at)
 
     def utterances(self) -> dict[str, Column]:
         """The utterance columns, each of shape ``(utterance_count,)``."""
@@ -217,9 +228,15 @@ class Ledger:
 
         Arrivals may be noted before their time, where nothing can come between; the order does not tell.
         """
-        columns = _columns(self._deliveries, DELIVERY_COLUMNS)
+        columns = self._delivery_columns()
         order = _in_order(columns["arrived_at"], columns["job"], columns["recipient"])
         return {name: column[order] for name, column in columns.items()}
+
+    def _delivery_columns(self) -> dict[str, Column]:
+        """The delivery columns in the order in which they were noted."""
+        jobs = np.repeat(np.array(self._jobs_of_results, dtype=np.int64), np.array(self._result_sizes, dtype=np.int64))
+        columns = jobs, np.array(self._recipients, dtype=np.int64), np.array(self._arrived_at, dtype=np.int64)
+        return dict(zip(DELIVERY_COLUMNS, columns, strict=True))
 
 
 def _in_order(arrived_at: Column, job: Column, recipient: Column) -> Column:

@@ -30,7 +30,6 @@ from simroom.scheduler.sessions import Needs, Session
 from simroom.scheduler.settings import Settings
 
 WHOLE_PIPELINE: Final = Pipeline(use_asr=True, use_nmt=True, use_tts=True)
-_NO_WISHES: Final = (None, None, None, None)
 _Group = tuple[str, str, Needs]
 
 
@@ -105,7 +104,14 @@ class Dispatch:
                 room = None
             plan = self._plan(speaker, room, utterance, src_lang)
         needs = speaker.needs
-        plain = _is_plain(utterance)
+        plain = (
+            utterance.mode is None
+            and utterance.features is None
+            and utterance.dialect is None
+            and utterance.auto_langs is None
+            and utterance.lang_a is None
+            and utterance.lang_b is None
+        )
         if not plain and (utterance.features is not None or utterance.auto_langs is not None):
             needs = self._needs_of(speaker, utterance)
         plain = plain and speaker.plain
@@ -532,11 +538,6 @@ def _add_wishes(assignment: JobAssign, utterance: Utterance, init: SessionInit) 
     assignment.auto_langs = utterance.auto_langs or init.auto_langs
     assignment.enable_streaming_asr = init.enable_streaming_asr
     assignment.partial_update_interval_ms = init.partial_update_interval_ms
-
-
-def _is_plain(utterance: Utterance) -> bool:
-    wishes = utterance.mode, utterance.features, utterance.dialect, utterance.auto_langs
-    return wishes == _NO_WISHES and utterance.lang_a is None and utterance.lang_b is None
 
 
 def _ui_event(job: Job, event: str, code: str | None = None, hint: str | None = None) -> UiEvent:

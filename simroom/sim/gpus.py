@@ -214,9 +214,15 @@ class PlannedGpu(SerialGpu):
     def _unended(self) -> list[tuple[int, int, int]]:
         """The jobs that had not ended before the present instant."""
         now = self._engine.instant
-        self._busy_area += sum(end - begin for _, begin, end in self._planned if end < now)
-        self._planned = [job for job in self._planned if job[2] >= now]
-        return self._planned
+        unended = []
+        for job in self._planned:
+            _, begin, end = job
+            if end < now:
+                self._busy_area += end - begin
+            else:
+                unended.append(job)
+        self._planned = unended
+        return unended
 
 
 class SharedGpu(Gpu):

@@ -230,7 +230,8 @@ class Port:
             to, result = outputs[0]
             if type(result) is TranslationResult:  # the usual answer: a result and nothing else
                 self._send_result(to, result, 0, now)
-                self._arm(now)
+                if self._scheduler.next_deadline != self._armed_at:
+                    self._arm(now)
                 return
         self._after(outputs, now)
 
@@ -270,7 +271,8 @@ class Port:
                     results += 1
                 else:
                     self._send_other(to, message, now)
-        self._arm(now)
+        if self._scheduler.next_deadline != self._armed_at:
+            self._arm(now)
 
     def _arm(self, now: int) -> None:
         """See to it that the scheduler is woken when it wants to be."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from math import log, sqrt
 from typing import Final
 
 from simroom.oracle.payload import Speech
 from simroom.scenario.nodes import BatchService, NodeGroup, StagedService, WholeService
 from simroom.scheduler.messages import JobAssign
-from simroom.workload.distributions import Sampler, lognormal, sampler_of, turned
-from simroom.workload.streams import mix, mix_two, stream_key
+from simroom.workload.distributions import TABLE_SHIFT, Sampler, lognormal, sampler_of, turned
+from simroom.workload.streams import mix, mix_two, offset_of_two, stream_key
 
 _UNIT: Final = 1_000_000
 """Factors are drawn as whole millionths."""
@@ -25,12 +26,16 @@ class Work:
     def __init__(self, group: NodeGroup) -> None:
         service = group.service
         self._whole: Sampler | None = None
+        self._whole_table = array("q")
+        self._whole_tail = 0
         self._stages: tuple[tuple[int, float, Sampler | None], ...] = ()
         self.batch_fixed = 0
         self.batch_per_job = 0
         self._batch_factor: Sampler | None = None
         if isinstance(service, WholeService):
             self._whole = sampler_of(service.span)
+            self._whole_table = self._whole.table
+            self._whole_tail = self._whole.tail_from
         elif isinstance(service, StagedService):
             stages = (service.asr, service.nmt, service.tts)
             self._stages = tuple((stage.fixed, stage.rtf, _factor(stage.spread)) for stage in stages)
@@ -42,7 +47,7 @@ class Work:
             sampler_of(span) for span in (group.cold_start.asr, group.cold_start.nmt, group.cold_start.tts)
         )
         self._is_cold = any(sampler.mean > 0 for sampler in self._cold)
-        self._languages: dict[str, int] = {}
+        self._offsets: dict[tuple[str, int], int] = {}
 
     def of(self, message: JobAssign, *, cold: bool) -> tuple[int, int, int]:
         """The work of one job: ASR, NMT, TTS. A service drawn whole counts as ASR.
@@ -53,17 +58,19 @@ class Work:
         """
         audio = message.audio
         language = message.tgt_lang
-        key = self._languages.get(language)
-        if key is None:
-            key = self._languages[language] = stream_key(0, language)
+        attempt = message.attempt_id or 1
         if type(audio) is Speech:
-            bits = mix_two(audio.key, key, message.attempt_id or 1)
+            offset = self._offsets.get((language, attempt))
+            if offset is None:
+                offset = self._offsets[language, attempt] = offset_of_two(stream_key(0, language), attempt)
+            bits = mix_two(audio.key, offset)
             whole = self._whole
             if whole is not None and not (cold and self._is_cold):
-                return whole(bits), 0, 0
+                place = bits >> TABLE_SHIFT  # as calling the sampler, written out for the many
+                return self._whole_table[place] if place < self._whole_tail else whole.exact(bits), 0, 0
             duration = audio.duration
         else:
-            bits = mix(stream_key(0, message.job_id), key, message.attempt_id or 1)
+            bits = mix(stream_key(0, message.job_id), stream_key(0, language), attempt)
             duration = 0
         if self._whole is not None:
             asr, nmt, tts = self._whole(bits), 0, 0

@@ -126,9 +126,14 @@ def mix_one(key: int, first: int) -> int:
     return z ^ (z >> 31)
 
 
-def mix_two(key: int, first: int, second: int) -> int:
-    """As ``mix`` with two parts, for hot paths."""
-    z = (key + first * _PART_1 + second * _PART_2 + _REST_OF_TWO) & _MASK
+def offset_of_two(first: int, second: int) -> int:
+    """What two parts come to in ``mix``, for ``mix_two``, whatever the key."""
+    return (first * _PART_1 + second * _PART_2 + _REST_OF_TWO) & _MASK
+
+
+def mix_two(key: int, offset: int) -> int:
+    """As ``mix`` with two parts, given as ``offset_of_two``; for hot paths that meet the same parts many times."""
+    z = (key + offset) & _MASK
     z = ((z ^ (z >> 30)) * _FIRST) & _MASK
     z = ((z ^ (z >> 27)) * _SECOND) & _MASK
     return z ^ (z >> 31)
