@@ -185,7 +185,7 @@ class Fleet:
     Attributes:
         nodes: By id, in order of registration, those that are offline too.
         in_order: The same, by index.
-        levels: Bits of the nodes that can take a job, by load.
+        levels: Bits of the nodes that can take a job, by load; ``open`` those of all levels.
         pointer: Index of the node placed on last, ``NONE`` before that; moves only under ``tie_break: rotate``.
     """
 
@@ -197,6 +197,7 @@ class Fleet:
         self.nodes: dict[str, Node] = {}
         self.in_order: list[Node] = []
         self.levels: list[int] = [0]
+        self.open = 0
         self.pointer = NONE
         self._online = 0
         self._ready = 0
@@ -276,8 +277,10 @@ class Fleet:
         if level != node.level:
             if node.level != NONE:
                 self.levels[node.level] ^= node.bit
+                self.open ^= node.bit
             if level != NONE:
                 self.levels[level] ^= node.bit
+                self.open ^= node.bit
             node.level = level
 
     def _load(self, node: Node) -> int:
@@ -296,8 +299,7 @@ class Fleet:
 
     def any_fits(self, profile: Profile) -> bool:
         """Whether some node could take such a job now."""
-        fits = profile.fits
-        return any(bits & fits for bits in self.levels)
+        return bool(self.open & profile.fits)
 
     def fitting(self, node: Node, profile: Profile) -> bool:
         """Whether this node could take such a job now."""
@@ -310,6 +312,22 @@ class Fleet:
             if candidates:
                 return candidates
         return 0
+
+    def drawable(self, mask: int, draws: int) -> int:
+        """Bits of the nodes that can have the fewest jobs of ``draws`` different ones of ``mask`` that can take one.
+
+        It is all of them but those with so many jobs that too few have as many: of two that are drawn, none is ever
+        the only one with the most jobs of all.
+        """
+        candidates = self.open & mask
+        others = candidates.bit_count() - min(draws, candidates.bit_count())
+        drawable = fewer = 0
+        for bits in self.levels:
+            if fewer > others or drawable == candidates:
+                break
+            drawable |= bits & mask
+            fewer += (bits & mask).bit_count()
+        return drawable
 
     def next_of(self, candidates: int) -> Node:
         """The node that ``first`` and ``rotate`` take among these; there must be one."""

@@ -17,10 +17,12 @@ from simroom.oracle.sent import Sent
 from simroom.oracle.state import Attempt, Job
 from simroom.oracle.tokens import Tokens
 from simroom.scheduler.messages import ErrorCode, JobAssign, UiEvent
+from simroom.scheduler.settings import Settings
 
 PREFERRED: Final = "is preferred and fits"
 LEAST: Final = "has the fewest jobs and is next"
 ANY_LEAST: Final = "has the fewest jobs"
+ANY_DRAWN: Final = "can be drawn"
 
 
 class Choice(Struct, frozen=True, gc=False):
@@ -28,6 +30,13 @@ class Choice(Struct, frozen=True, gc=False):
 
     candidates: int
     why: str
+
+
+def draws_of(settings: Settings) -> int:
+    """How many different nodes are surely looked at, where chance (or another scheduler) decides; 0: it does not."""
+    if settings.policy == "least_connections":
+        return 0
+    return settings.choices_count if settings.policy == "choices" and not settings.choices_repeat else 1
 
 
 class Placing:
@@ -53,6 +62,7 @@ class Placing:
         settings = mirror.settings
         self._sticky = settings.sticky
         self._random = settings.tie_break == "random"
+        self._draws = draws_of(settings)
         self._queues = settings.on_no_node == "queue"
         self._waiting_count_max = settings.waiting_count_max
         self._job_timeout = settings.job_timeout
@@ -83,6 +93,9 @@ class Placing:
         for node in preferred:
             if node is not None and node.level >= 0 and node.bit & mask:
                 return Choice(node.bit, PREFERRED)
+        if self._draws:
+            candidates = self._fleet.drawable(mask, self._draws)
+            return Choice(candidates, ANY_DRAWN) if candidates else None
         candidates = self._fleet.least_loaded(mask)
         if not candidates:
             return None

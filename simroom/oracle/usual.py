@@ -15,9 +15,11 @@ from typing import Any, Final
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.answers import Answers
 from simroom.oracle.clients import Clients
+from simroom.oracle.fleet import Node
 from simroom.oracle.ledger import NONE, JobEnd
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.payload import Speech
+from simroom.oracle.placing import draws_of
 from simroom.oracle.recipients import matching, split
 from simroom.oracle.sent import Sent
 from simroom.oracle.speaking import Speaking
@@ -65,6 +67,7 @@ class Usual:
         self._job_timeout = settings.job_timeout
         self._rotates = settings.tie_break == "rotate"
         self._random = settings.tie_break == "random"
+        self._draws = draws_of(settings)
         self._answers_usual = (
             settings.membership == "live" and settings.ordering != "none" and settings.load == "tracked"
         )
@@ -177,15 +180,18 @@ class Usual:
                 or assign.utterance_index != index
                 or assign.session_id != session_id
                 or job_id in running
-                # Nobody who fits has fewer jobs.
-                or (level and (level < 0 or levels[0] & fits or (level > 1 and _any(levels[1:level], fits))))
+                # Nobody who fits has fewer jobs, or it could be drawn.
+                or (
+                    (level and (level < 0 or levels[0] & fits or (level > 1 and _any(levels[1:level], fits))))
+                    and not self._could_be_drawn(node, fits)
+                )
             ):
                 break
             # Of those that fit and have as few, the node must be the first after the pointer, or else the first.
             place = node.index
             pointer = fleet.pointer
             bit = 1 << place
-            if place == pointer + 1 or self._random:
+            if place == pointer + 1 or self._random or self._draws:
                 if not fits & bit:
                     break
             elif place > pointer:
@@ -199,6 +205,7 @@ class Usual:
                 levels[level] ^= bit
                 node.level = level
             else:
+                fleet.open ^= bit
                 node.level = NONE
             if self._rotates:
                 fleet.pointer = place
@@ -215,6 +222,10 @@ class Usual:
         if room is None:
             self._placed_alone += done
         self._speaking.go_on(self._long(outputs, now), speaker, message, row, done, last)
+
+    def _could_be_drawn(self, node: Node, fits: int) -> bool:
+        """Whether chance may have taken a node that does not have the fewest jobs."""
+        return self._draws > 0 and node.level >= 0 and bool(self._fleet.drawable(fits, self._draws) & node.bit)
 
     def _long_utterance(self, connection: int, message: Utterance, now: int, outputs: list[Addressed]) -> None:
         speaker = self._peers.get(connection)
@@ -276,6 +287,8 @@ class Usual:
             bit = 1 << node.index
             if node.level >= 0:
                 levels[node.level] ^= bit
+            else:
+                self._fleet.open ^= bit
             levels[load] ^= bit
             node.level = load
         room = lane.room

@@ -18,6 +18,7 @@ from simroom.scheduler.settings import Settings
 
 NUMBERS: Final[dict[str, Any]] = {
     "resource_threshold": Share,
+    "choices_count": Annotated[int, Field(ge=1, le=1_000)],
     "max_concurrent_jobs": Count,
     "waiting_time_max": Duration,
     "waiting_count_max": Whole,

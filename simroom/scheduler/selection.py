@@ -46,6 +46,7 @@ class Selection:
         self._settings = settings
         self._choose = choose
         self._track = settings.load == "tracked"
+        self._draws = settings.policy in ("random", "choices")
         self._rotates = settings.tie_break == "rotate"
         self._by_chance = settings.tie_break == "random"
         self.nodes: list[Node] = []
@@ -135,10 +136,12 @@ class Selection:
         return left if self.any_fits(left) else fitting
 
     def select(self, pool: int) -> Node | None:
-        """The candidate with the fewest jobs among the nodes in ``pool``; None: none of them passes every filter."""
+        """The node in ``pool`` that the policy takes; None: none of them passes every filter."""
         candidates = self._eligible & self._free & pool
         if not candidates:
             return None
+        if self._draws:
+            return self._drawn(candidates)
         by_load = self._by_load
         level = self._lowest
         while not by_load[level]:
@@ -152,6 +155,24 @@ class Selection:
         elif self._by_chance:
             return self.nodes[_nth_bit(tied, self._choose(tied.bit_count()))]
         return self.nodes[(tied & -tied).bit_length() - 1]
+
+    def _drawn(self, candidates: int) -> Node:
+        """One of the candidates by chance, or the one with the fewest jobs of some; of equals the one drawn first."""
+        settings = self._settings
+        count = candidates.bit_count()
+        draws = 1 if settings.policy == "random" else settings.choices_count
+        if not settings.choices_repeat:
+            draws = min(draws, count)
+        best: Node | None = None
+        for _ in range(draws):
+            node = self.nodes[_nth_bit(candidates, self._choose(count))]
+            if best is None or self._level(node) < self._level(best):
+                best = node
+            if not settings.choices_repeat:
+                candidates ^= node.bit
+                count -= 1
+        assert best is not None  # at least one is drawn
+        return best
 
     def explain(self, fitting: int, chosen: Node | None) -> list[NodeVerdict]:
         """Every node, in the order of registration: why it is out, or how loaded it is."""

@@ -23,6 +23,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             made and have not left since (``snapshot``), or in both.
         resource_threshold: A node whose CPU, GPU or memory is above this share gets no new job. 1: never.
         max_concurrent_jobs: Slots of a node that does not say.
+        policy: Which of the nodes that pass every filter gets the job: the one with the fewest jobs; one by chance; the
+            one with the fewest of ``choices_count`` drawn by chance; or ``any``, which leaves it to the scheduler (ours
+            takes ``least_connections``) and judges no more than that the node fits: for schedulers of one's own.
+        choices_count: ``policy: choices``: how many nodes are drawn.
+        choices_repeat: ``policy: choices``: whether a node may be drawn more than once.
         tie_break: Among nodes with equally few jobs: the first in registration order, the next after the one
             placed on last, or one by chance.
         load: What counts as a node's jobs: those the scheduler has placed and not seen end, or what the node's
@@ -57,6 +62,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     membership: Literal["live", "snapshot", "both"] = "live"
     resource_threshold: float = 1.0
     max_concurrent_jobs: int = 4
+    policy: Literal["least_connections", "random", "choices", "any"] = "least_connections"
+    choices_count: int = 2
+    choices_repeat: bool = False
     tie_break: Literal["first", "rotate", "random"] = "rotate"
     load: Literal["tracked", "reported"] = "tracked"
     sticky: Literal["none", "session", "room"] = "none"
