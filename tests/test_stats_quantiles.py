@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simroom.stats.quantiles import SHARES, Spread, quantiles, rank, spread, total
+from simroom.stats.quantiles import SHARES, Spread, pooled, pooled_quantile, quantiles, rank, spread, total
 
 samples = st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=60)
 
@@ -75,3 +75,28 @@ def test_a_share_outside_0_to_1_is_refused() -> None:
         rank(Fraction(3, 2), 10)
     with pytest.raises(ValueError, match="at least one"):
         rank(Fraction(1, 2), 0)
+
+
+replications = st.lists(st.lists(st.integers(0, 50), max_size=12).map(column), max_size=6)
+
+
+@given(replications, st.fractions(0, 1))
+def test_a_quantile_over_replications_is_of_all_samples_together(parts: list[np.ndarray], share: Fraction) -> None:
+    got = pooled_quantile(parts, share)
+    everything = [value for part in parts for value in part.tolist()]
+    assert pooled(parts).tolist() == everything
+    if not everything:
+        assert got is None
+        return
+    assert got is not None
+    assert [got[0]] == quantiles(column(everything), [share])
+    for number, without in enumerate(got[1]):
+        others = column([v for other, part in enumerate(parts) if other != number for v in part.tolist()])
+        expected = quantiles(others, [share])
+        assert without == (None if expected is None else expected[0])
+
+
+def test_the_mean_of_quantiles_is_not_the_quantile_of_all() -> None:
+    parts = [column([1] * 99 + [1000]), column([500] * 10)]
+    got = pooled_quantile(parts, SHARES["p95"])
+    assert got == (500, [500, 1])

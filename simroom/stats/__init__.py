@@ -1,1 +1,1 @@
-"""Statistics without a model: quantiles and the like."""
+"""Statistics and queueing theory: arithmetic on columns of numbers, whatever they are of."""

@@ -91,3 +91,38 @@ def total(samples: Samples) -> int:
     if largest * n < 1 << 62:
         return int(samples.sum())
     return sum(samples.tolist())
+
+
+def pooled(replications: Sequence[Samples]) -> Samples:
+    """The samples of all replications together, of which quantiles are taken: never the mean of their quantiles."""
+    return np.concatenate([np.empty(0, dtype=np.int64), *replications])
+
+
+def pooled_quantile(replications: Sequence[Samples], share: Fraction) -> tuple[int, list[int | None]] | None:
+    """A quantile of all samples, and how it moves as each replication is left out.
+
+    Args:
+        replications: The samples of each, shape ``(n,)`` with n from 0 on; not changed.
+        share: Exact share, 0..1.
+
+    Returns:
+        The quantile of everything, and for each replication the quantile of all others (None where the others have no
+        samples), from which ``intervals.jackknife`` makes an interval; None where there are no samples at all.
+    """
+    whole = quantiles(pooled(replications), [share])
+    if whole is None:
+        return None
+    # With everything sorted once, what is left without one replication is sorted too: no sorting for each of them.
+    samples = pooled(replications)
+    owner = np.repeat(np.arange(len(replications)), [len(part) for part in replications])
+    order = np.argsort(samples, kind="stable")
+    samples, owner = samples[order], owner[order]
+    without: list[int | None] = []
+    for number, part in enumerate(replications):
+        left = len(samples) - len(part)
+        if left == 0:
+            without.append(None)
+            continue
+        position = int(np.flatnonzero(owner != number)[rank(share, left) - 1])
+        without.append(int(samples[position]))
+    return whole[0], without
