@@ -7,14 +7,19 @@ from hypothesis import strategies as st
 
 from simroom.scenario.units import (
     HIGHEST_RATE,
+    HIGHEST_SPEED,
     LONGEST_DURATION,
     UnfitError,
     format_duration,
     format_rate,
     format_share,
+    format_shift,
+    format_speed,
     parse_duration,
     parse_rate,
     parse_share,
+    parse_shift,
+    parse_speed,
 )
 
 
@@ -175,3 +180,76 @@ def test_units_load_without_pydantic_and_ruamel() -> None:
         "sys.exit(any(name.split('.')[0] in ('pydantic', 'ruamel') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [("-5s", -5_000_000), ("+5s", 5_000_000), ("5s", 5_000_000), ("-0s", 0), (0, 0), ("-1.5ms", -1_500)],
+)
+def test_a_shift_has_a_sign(text: object, microseconds: int) -> None:
+    assert parse_shift(text) == microseconds
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (-5, "-5s"),
+        (5, "5s"),
+        ("-5", "-5s"),
+        ("-5 minutes", "-5min"),
+        ("--5s", None),
+        ("- 5s", None),
+        ("-", None),
+        ("-100001h", None),
+        (True, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_what_is_no_shift_is_refused_with_what_was_meant(value: object, hint: str | None) -> None:
+    with pytest.raises(UnfitError) as caught:
+        parse_shift(value)
+    assert caught.value.hint == hint
+
+
+@given(st.integers(-LONGEST_DURATION, LONGEST_DURATION))
+def test_every_shift_is_written_so_that_it_is_read_back(shift: int) -> None:
+    assert parse_shift(format_shift(shift)) == shift
+
+
+@pytest.mark.parametrize(
+    ("text", "speed"),
+    [("1kB/s", 1_000), ("100B/s", 100), ("0.1 kB/s", 100), ("2.5MB/s", 2_500_000), ("1000MB/s", HIGHEST_SPEED)],
+)
+def test_a_speed_becomes_whole_bytes_a_second(text: str, speed: int) -> None:
+    assert parse_speed(text) == speed
+    assert type(parse_speed(text)) is int
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (1000, "1000B/s"),
+        ("1KB/s", "1kB/s"),
+        ("1kb/s", "1kB/s"),
+        ("5 Mbps", None),
+        ("1k", None),
+        ("1kB", "1kB/s"),
+        ("-1B/s", None),
+        ("0B/s", None),
+        ("0.5B/s", None),
+        ("1001MB/s", None),
+        ("1000000001B/s", None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_what_is_no_speed_is_refused_with_what_was_meant(value: object, hint: str | None) -> None:
+    with pytest.raises(UnfitError) as caught:
+        parse_speed(value)
+    assert caught.value.hint == hint
+
+
+@given(st.integers(1, HIGHEST_SPEED))
+def test_every_speed_is_written_so_that_it_is_read_back(speed: int) -> None:
+    assert parse_speed(format_speed(speed)) == speed

@@ -24,6 +24,10 @@ How to walk a scenario (instants and spans are whole microseconds, counted from 
     for group in scenario.nodes:
         for node_name in group.names():
             print(node_name, group.slots, group.gpu, group.service, pairs_of(scenario, group))
+    for fault in scenario.faults:
+        print(fault.kind, fault.at or fault.every or fault.window(scenario.duration), fault.action)
+    for line in scenario.script:
+        print(line.at, line.kind, line.action)
     for expectation in scenario.expect:
         print(expectation.line, expectation.text)
 """

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from simroom.scenario.datafile import DataFileError
 from simroom.scenario.distributions import Constant, Distribution
 from simroom.scenario.explain import place_of
+from simroom.scenario.fault_checks import check_happenings
+from simroom.scenario.faults import Fault
 from simroom.scenario.files import Files
 from simroom.scenario.names import check_names, is_name_of
 from simroom.scenario.nearest import nearest
@@ -21,6 +23,7 @@ from simroom.scenario.people import MemberEvent, SessionEvent, SessionGroup
 from simroom.scenario.printable import quoted
 from simroom.scenario.problems import Found
 from simroom.scenario.rooms import REST, Room
+from simroom.scenario.script import ScriptLine
 from simroom.scenario.section import SchedulerSection
 from simroom.scenario.speech import Meeting, Script, TurnTaking
 from simroom.scenario.units import format_duration, format_share
@@ -42,6 +45,8 @@ class Parts(NamedTuple):
     sessions: tuple[SessionGroup | None, ...]
     nodes: tuple[NodeGroup | None, ...]
     scheduler: SchedulerSection | None
+    faults: tuple[Fault | None, ...]
+    script: tuple[ScriptLine | None, ...]
 
 
 class Checker:
@@ -66,6 +71,7 @@ class Checker:
         for index, node in enumerate(self.parts.nodes):
             self._node(index, node)
         self._pairing()
+        check_happenings(self)
         self._expectations()
         return self.found
 
@@ -94,7 +100,7 @@ class Checker:
             expected = f"less than `duration` ({format_duration(duration)})"
             self.note(("warm_up",), format_duration(warm_up), expected)
 
-    def _not_after_the_end(self, path: DataPath, when: Distribution | None, *, drain: bool) -> None:
+    def not_after_the_end(self, path: DataPath, when: Distribution | None, *, drain: bool) -> None:
         """A fixed instant that the run does not reach is a mistake; a drawn one may be meant."""
         duration = self.parts.duration
         if not isinstance(when, Constant) or duration is None:
@@ -106,7 +112,7 @@ class Checker:
 
     def _events(self, path: DataPath, events: tuple[MemberEvent, ...] | tuple[SessionEvent, ...]) -> None:
         for position, event in enumerate(events):
-            self._not_after_the_end((*path, "events", position, "at"), event.at, drain=True)
+            self.not_after_the_end((*path, "events", position, "at"), event.at, drain=True)
 
     # --- rooms ---------------------------------------------------------------------------------------------------
 
@@ -119,11 +125,11 @@ class Checker:
         if room is None:
             return
         for position, group in enumerate(room.members):
-            self._not_after_the_end((*path, "members", position, "joins"), group.joins, drain=False)
+            self.not_after_the_end((*path, "members", position, "joins"), group.joins, drain=False)
             self._events((*path, "members", position), group.events)
             self._pairing_code((*path, "members", position, "pairing_code"), group.pairing_code)
         for name, speaker in (room.speakers or {}).items():
-            self._not_after_the_end((*path, "speakers", name, "joins"), speaker.joins, drain=False)
+            self.not_after_the_end((*path, "speakers", name, "joins"), speaker.joins, drain=False)
             self._events((*path, "speakers", name), speaker.events)
             self._pairing_code((*path, "speakers", name, "pairing_code"), speaker.pairing_code)
         if isinstance(room.speech, TurnTaking):
@@ -197,7 +203,7 @@ class Checker:
         self._trace((*path, "speech", "arrivals", "trace"), trace, loads=False)
         if group is None:
             return
-        self._not_after_the_end((*path, "joins"), group.joins, drain=False)
+        self.not_after_the_end((*path, "joins"), group.joins, drain=False)
         self._events(path, group.events)
         self._pairing_code((*path, "pairing_code"), group.pairing_code)
         if isinstance(group.speech, Script):
@@ -210,7 +216,7 @@ class Checker:
         if node is None:
             return
         for name in ("starts", "leaves", "drains"):
-            self._not_after_the_end((*path, name), getattr(node, name), drain=True)
+            self.not_after_the_end((*path, name), getattr(node, name), drain=True)
 
     def _trace(self, path: DataPath, trace: object, *, loads: bool) -> None:
         inner = trace if isinstance(trace, dict) else {"file": trace}

@@ -20,10 +20,18 @@ _FIRST: Final = (
     "meeting",
     "arrivals",
     "model",
+    "at",
+    "every",
+    "from",
+    "until",
+    "nodes",
+    "sessions",
 )
 _LAST: Final = ("longest", "features", "joins", "events")
 _IN_ORDER: Final = {**{key: at - 100 for at, key in enumerate(_FIRST)}, **{key: at + 1 for at, key in enumerate(_LAST)}}
 """Keys that are written first and last, whichever model they come from."""
+_LEFT_OUT: Final = frozenset({"faults", "script"})
+"""Sections of a scenario that most do without, and then do not mention."""
 _NAMED_BY_THE_WRITER: Final = frozenset({"speakers", "pairing"})
 """Mappings whose keys are names, and stay in their order."""
 
@@ -40,7 +48,7 @@ def effective_data(scenario: BaseModel) -> dict[str, Any]:
     """
     data: dict[str, Any] = {}
     for key, value in scenario.model_dump(mode="json", by_alias=True).items():
-        if value is not None:
+        if value is not None and not (key in _LEFT_OUT and not value):
             data[key] = _tidied(value)
     for node in data["nodes"]:
         profile = PROFILES.get(node.get("profile", ""))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./<>=()-]*( [A-Za-z0-9_./<>=()-]+)*")
 """Text that needs no quotes: begins with a letter, and holds nothing that YAML or a reader could take for more."""
-_WITH_UNIT: Final = re.compile(r"[0-9]+(\.[0-9]+)?(us|ms|s|min|h|%|/s|/min|/h)")
+_WITH_UNIT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(us|ms|s|min|h|%|/s|/min|/h|B/s|kB/s|MB/s)")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 """YAML 1.1 takes all of these for something else than text; quoted, they are safe in any tool."""
 _WIDTH: Final = 110

@@ -33,6 +33,8 @@ AUTO: Final = "auto"
 """The language of a speaker that is to be found by listening."""
 
 _TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
+TAG_PATTERN: Final = f"^{_TAG.pattern}$"
+"""What a language tag looks like."""
 _LANGUAGE_NAMES: Final = {
     "arabic": "ar",
     "chinese": "zh",
@@ -65,7 +67,6 @@ class Model(BaseModel):
         extra="forbid",
         strict=True,
         populate_by_name=True,
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
 
@@ -185,7 +186,12 @@ def _text(value: object) -> str:
     raise UnfitError(quoted(value), "text", hint)
 
 
-def _name(value: object) -> str:
+def parse_name(value: object) -> str:
+    """Read a name.
+
+    Raises:
+        UnfitError: No text, blank, too long, or not Unicode.
+    """
     text = _text(value)
     if not text.strip():
         raise UnfitError(quoted(text), "a name that is not blank")
@@ -215,7 +221,12 @@ def _spoken_language(value: object) -> str:
     return AUTO if value == AUTO else parse_language(value)
 
 
-def _pair(value: object) -> str:
+def parse_language_pair(value: object) -> str:
+    """Read a pair of languages, ``zh>en``.
+
+    Raises:
+        UnfitError: No ``>`` in it, or no language tag on either side of it.
+    """
     text = _text(value)
     source, arrow, target = (part.strip() for part in text.partition(">"))
     if not arrow:
@@ -246,7 +257,7 @@ def _above_zero(value: int) -> int:
     return value
 
 
-_DURATION_SCHEMA: Final[dict[str, Any]] = {
+DURATION_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [{"type": "string", "pattern": units.DURATION_PATTERN}, {"const": 0}],
     "description": "a duration with its unit: us, ms, s, min, h",
     "examples": ["250ms", "1.5s", "30min"],
@@ -262,11 +273,28 @@ _RATE_SCHEMA: Final[dict[str, Any]] = {
     "description": "how often: per s, min or h",
     "examples": ["6/min"],
 }
+_SHIFT_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [{"type": "string", "pattern": units.SHIFT_PATTERN}, {"const": 0}],
+    "description": "a duration with its unit, perhaps with a minus sign",
+    "examples": ["250ms", "-5s"],
+}
+_SPEED_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": units.SPEED_PATTERN,
+    "description": "bytes a second: B/s, kB/s or MB/s",
+    "examples": ["1kB/s"],
+}
 _TAG_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
-    "pattern": f"^{_TAG.pattern}$",
+    "pattern": TAG_PATTERN,
     "description": "a language tag",
     "examples": ["en", "zh-CN"],
+}
+PAIR_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": f"^{_TAG.pattern} ?> ?{_TAG.pattern}$",
+    "description": "source and target language",
+    "examples": ["zh>en"],
 }
 _NONE_SCHEMA: Final[dict[str, Any]] = {"enum": ["none", None]}
 
@@ -274,7 +302,7 @@ Duration = Annotated[
     int,
     BeforeValidator(units.parse_duration),
     PlainSerializer(units.format_duration, when_used="json"),
-    WithJsonSchema(_DURATION_SCHEMA),
+    WithJsonSchema(DURATION_SCHEMA),
 ]
 """Whole microseconds, 0 or more."""
 PositiveDuration = Annotated[Duration, AfterValidator(_above_zero)]
@@ -283,9 +311,23 @@ DurationOrNone = Annotated[
     int | None,
     BeforeValidator(or_none(units.parse_duration)),
     PlainSerializer(_span_or_word, when_used="json"),
-    WithJsonSchema({"anyOf": [*_DURATION_SCHEMA["anyOf"], _NONE_SCHEMA]}),
+    WithJsonSchema({"anyOf": [*DURATION_SCHEMA["anyOf"], _NONE_SCHEMA]}),
 ]
 """Whole microseconds, or None, which a file writes as ``none``."""
+Shift = Annotated[
+    int,
+    BeforeValidator(units.parse_shift),
+    PlainSerializer(units.format_shift, when_used="json"),
+    WithJsonSchema(_SHIFT_SCHEMA),
+]
+"""Whole microseconds, of either sign."""
+Speed = Annotated[
+    int,
+    BeforeValidator(units.parse_speed),
+    PlainSerializer(units.format_speed, when_used="json"),
+    WithJsonSchema(_SPEED_SCHEMA),
+]
+"""Whole bytes per second, 1 or more."""
 Rate = Annotated[
     float,
     BeforeValidator(units.parse_rate),
@@ -306,7 +348,7 @@ Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Text = Annotated[str, BeforeValidator(_text), Field(max_length=4_000)]
 Name = Annotated[
     str,
-    BeforeValidator(_name),
+    BeforeValidator(parse_name),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"\S"}),
 ]
 Language = Annotated[str, BeforeValidator(parse_language), WithJsonSchema(_TAG_SCHEMA)]
@@ -325,15 +367,8 @@ LanguageOrNone = Annotated[
 """A language tag, or None, which a file writes as ``none``."""
 LanguagePair = Annotated[
     str,
-    BeforeValidator(_pair),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": f"^{_TAG.pattern} ?> ?{_TAG.pattern}$",
-            "description": "source and target language",
-            "examples": ["zh>en"],
-        }
-    ),
+    BeforeValidator(parse_language_pair),
+    WithJsonSchema(PAIR_SCHEMA),
 ]
 """Two language tags, ``source>target``."""
 

@@ -13,13 +13,17 @@ import annotated_types
 from pydantic import BaseModel, WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from simroom.scenario.descriptions import describe
 from simroom.scenario.distributions import Constant, Lognormal
-from simroom.scenario.fields import Duration, OneOf
+from simroom.scenario.faults import Action, RestartScheduler
+from simroom.scenario.fields import Duration, Model, OneOf
 from simroom.scenario.nodes import ColdStart, NodeGroup, SerialGpu, SteadyLoad, WholeService
-from simroom.scenario.people import Drop, Leave, Member, Speaker
+from simroom.scenario.people import Drop, Leave, Member, SessionGroup, Speaker
 from simroom.scenario.profiles import PROFILES
 from simroom.scenario.schema import Expectation, Scenario
+from simroom.scenario.script import OF_ONE_MEMBER, OfMember, ScriptLine
 from simroom.scenario.speech import Silent
+from simroom.scenario.targets import NAMES_SCHEMA, TARGETS_SCHEMA, Targets
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,6 +32,7 @@ Schema = dict[str, Any]
 _FILLED_IN: Final[dict[type[BaseModel], frozenset[str]]] = {
     Speaker: frozenset({"speaks", "tgt_lang"}),
     Member: frozenset({"speaks", "tgt_lang"}),
+    SessionGroup: frozenset({"speech"}),
     NodeGroup: frozenset({"service"}),
 }
 """Fields that the models need and a file may leave out, because they follow from others."""
@@ -37,8 +42,11 @@ _LONG_OR: Final[dict[type[BaseModel], Any]] = {Drop: Duration, Leave: Duration, 
 
 def json_schema() -> Schema:
     """The schema of a scenario file (draft 2020-12)."""
+    describe(Model)
     writer = _Writer()
     root = writer.mapping(Scenario)
+    # Only with a script may sessions leave out when they speak.
+    root |= {"if": {"required": ["script"]}, "else": {"properties": {"sessions": {"items": {"required": ["speech"]}}}}}
     return {"$schema": DRAFT, "title": "simroom scenario", **root, "$defs": dict(sorted(writer.definitions.items()))}
 
 
@@ -60,6 +68,8 @@ class _Writer:
             properties[key] = self._field(field)
             if model is NodeGroup and name == "profile":
                 properties[key] = {**properties[key], "anyOf": [{"enum": list(PROFILES)}, {"type": "null"}]}
+            if model is ScriptLine and name in OF_ONE_MEMBER:
+                properties[key] = {**properties[key], "anyOf": [*properties[key]["anyOf"], self._of_one_member(field)]}
             if field.is_required() and name not in filled:
                 required.append(key)
         schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -117,11 +127,15 @@ class _Writer:
             return self._lognormal()
         if model is WholeService:
             return self._field(WholeService.model_fields["span"])
+        if model is Targets:
+            return TARGETS_SCHEMA
         schema = self.mapping(model)
         if doc := (model.__doc__ or "").partition("\n")[0]:
             schema["description"] = doc
         if issubclass(model, OneOf):
             return self._one_key(model, schema)
+        if issubclass(model, Action):
+            return self._action(model, schema)
         if model in _LONG_OR:
             single = _LONG_OR[model]
             other = self._plain(single) if single is not None else self._field(ColdStart.model_fields["asr"])
@@ -142,6 +156,27 @@ class _Writer:
             "additionalProperties": False,
         }
         return outer if "required" in inner else {"anyOf": [outer, {"const": kind}]}
+
+    def _action(self, model: type[Action], inner: Schema) -> Schema:
+        """What happens, as a mapping, or in short where one value says it all."""
+        if model is RestartScheduler:
+            return {"anyOf": [inner, {"type": "null"}]}
+        if model.short is None or len(inner["required"]) > 1:
+            return inner
+        field = model.model_fields[model.short]
+        if field.annotation is not Targets:
+            return {"anyOf": [self._field(field), inner]}
+        self.definitions["Names"] = NAMES_SCHEMA
+        return {"anyOf": [{"$ref": "#/$defs/Names"}, inner]}
+
+    def _of_one_member(self, field: FieldInfo) -> Schema:
+        """What happens to sessions, said of the one ``member``."""
+        (model,) = (one for one in get_args(field.annotation) if one is not type(None))
+        inner = self.mapping(model)
+        properties = {"member" if key == "sessions" else key: value for key, value in inner["properties"].items()}
+        properties["member"] = self._field(OfMember.model_fields["member"])
+        required = ["member" if key == "sessions" else key for key in inner["required"]]
+        return {**inner, "properties": properties, "required": required}
 
     def _lognormal(self) -> Schema:
         span, number = self._plain(Duration), {"type": "number", "minimum": 0}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from simroom.scenario.fields import AUTO
 
 if TYPE_CHECKING:
+    from simroom.scenario.faults import Happening
     from simroom.scenario.nodes import NodeGroup
     from simroom.scenario.people import Speaker
     from simroom.scenario.schema import Scenario
@@ -45,10 +46,11 @@ def needed_pairs(scenario: Scenario) -> tuple[Pair, ...]:
     A source of ``auto`` may be any of the session's ``auto_langs``, or, without these, any language of the scenario.
     """
     primary = scenario.scheduler.settings().language_match == "primary"
+    chosen = chosen_languages([*scenario.faults, *scenario.script])
     wanted: list[tuple[str, Sequence[str] | None, list[str]]] = []
     for room in scenario.rooms:
         people = [*(room.speakers or {}).values(), *room.members]
-        targets = [language for person in people for language in _wanted_by(person)]
+        targets = [*chosen, *(language for person in people for language in _wanted_by(person))]
         wanted += [(person.speaks, person.auto_langs, [*targets, person.tgt_lang]) for person in people]
     wanted += [(group.src_lang, group.auto_langs, [group.tgt_lang]) for group in scenario.sessions]
     everywhere = [source for source, _, _ in wanted if source != AUTO]
@@ -70,6 +72,12 @@ def pairs_of(scenario: Scenario, node: NodeGroup) -> tuple[Pair, ...]:
     if node.languages is not None:
         return tuple(sorted(dict.fromkeys(_crossed(node.languages, node.languages, primary=primary))))
     return needed_pairs(scenario)
+
+
+def chosen_languages(happenings: Iterable[Happening]) -> list[str]:
+    """The languages that faults, or lines of a script, have members choose."""
+    chosen = [one.change.preferred_lang for one in happenings if one.change is not None]
+    return [language for language in chosen if language is not None]
 
 
 def _wanted_by(person: Speaker) -> list[str]:

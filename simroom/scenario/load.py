@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from simroom.scenario import overrides as override_paths
 from simroom.scenario.checks import Checker, Parts
 from simroom.scenario.explain import found_in, shown
+from simroom.scenario.faults import Fault
 from simroom.scenario.fields import Duration, PositiveDuration
 from simroom.scenario.files import Files
 from simroom.scenario.nearest import nearest
@@ -21,6 +22,7 @@ from simroom.scenario.printable import quoted
 from simroom.scenario.problems import Found, Place, Problem, ScenarioError, in_order
 from simroom.scenario.rooms import REST, Room
 from simroom.scenario.schema import Expectation, Scenario
+from simroom.scenario.script import ScriptLine, silent_unless_said
 from simroom.scenario.section import SchedulerSection
 from simroom.scenario.speech import Meeting
 from simroom.scenario.yaml12 import LARGEST_FILE, Document, decode, read
@@ -143,7 +145,10 @@ def _parts(data: dict[str, Any], scenario: Scenario | None) -> Parts:
             scenario.sessions,
             scenario.nodes,
             scenario.scheduler,
+            scenario.faults,
+            scenario.script,
         )
+    data = silent_unless_said(data)
     return Parts(
         _span(data.get("duration"), PositiveDuration),
         _span(data.get("warm_up", 0), Duration),
@@ -152,6 +157,8 @@ def _parts(data: dict[str, Any], scenario: Scenario | None) -> Parts:
         tuple(_made(SessionGroup, data.get("sessions"))),
         tuple(_made(NodeGroup, data.get("nodes"))),
         next(_made(SchedulerSection, [data.get("scheduler", {})]), None),
+        tuple(_made(Fault, data.get("faults"))),
+        tuple(_made(ScriptLine, data.get("script"))),
     )
 
 

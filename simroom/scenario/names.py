@@ -108,7 +108,7 @@ def _full_names(data: dict[str, Any]) -> Iterable[tuple[tuple[str | int, ...], s
             if named is None:
                 continue
             people = _people(group) if section == "rooms" else [""]
-            for outer in _numbered(*named):
+            for outer in numbered(*named):
                 for person in people:
                     yield (section, index), outer + person
 
@@ -123,12 +123,13 @@ def _people(room: dict[str, Any]) -> list[str]:
         if named is None:
             people += [f"/m{position + number}" for number in range(1, count + 1)]
         else:
-            people += [f"/{name}" for name in _numbered(*named)]
+            people += [f"/{name}" for name in numbered(*named)]
         position += count
     return people
 
 
-def _numbered(name: str, count: int) -> Iterable[str]:
+def numbered(name: str, count: int) -> Iterable[str]:
+    """The names of the things of a group: its own for a single one, else with their numbers; not of very many all."""
     if count == 1:
         return [name]
     return (f"{name}-{number}" for number in range(1, min(count, _FULL_NAMES_MAX) + 1))

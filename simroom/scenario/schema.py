@@ -10,22 +10,28 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, WithJsonSchema, model_validator
 
+from simroom.scenario.bugs import BUG_NAMES
 from simroom.scenario.distributions import Distribution, OptionalDistribution, constant
 from simroom.scenario.effective import effective_data, with_paths
 from simroom.scenario.emit import dump
+from simroom.scenario.faults import Fault
 from simroom.scenario.fields import Duration, Model, Name, Number, PositiveDuration, Text, as_list
+from simroom.scenario.nearest import nearest
 from simroom.scenario.nodes import NodeGroup
 from simroom.scenario.people import SessionGroup
 from simroom.scenario.printable import quoted
 from simroom.scenario.rooms import Room
+from simroom.scenario.script import ScriptLine, silent_unless_said
 from simroom.scenario.section import SchedulerSection
 from simroom.scenario.units import MINUTE, SECOND, UnfitError
 
 HIGHEST_SEED: Final = 2**63 - 1
+FAULTS_MAX: Final = 10_000
+LINES_MAX: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,16 @@ def _known_version(value: object) -> object:
     if value == 1 and isinstance(value, int) and not isinstance(value, bool):
         return value
     raise UnfitError(quoted(value), "1, the version of the format that this program reads")
+
+
+_BUGS: Final = tuple(bug.name for bug in BUG_NAMES)
+
+
+def _known_bug(value: object) -> object:
+    if value is None or (isinstance(value, str) and value in _BUGS):
+        return value
+    hint = nearest(value, _BUGS) if isinstance(value, str) else None
+    raise UnfitError(quoted(value), f"the name of a bug, for example {_BUGS[3]}", hint)
 
 
 _EXPECTATION_SCHEMA: Final = {"type": "string", "examples": ["violations == 0", "delivery_latency.p95 < 6s"]}
@@ -136,6 +152,14 @@ class Scenario(Model):
     """How recipients play what they get."""
     scheduler: SchedulerSection = SchedulerSection()
     """Settings of the scheduler."""
+    faults: Annotated[tuple[Fault, ...], BeforeValidator(as_list), Field(max_length=FAULTS_MAX)] = ()
+    """What goes wrong, between time 0 and `duration`."""
+    script: Annotated[tuple[ScriptLine, ...], BeforeValidator(as_list), Field(max_length=LINES_MAX)] = ()
+    """What exactly happens, in any order. With a script, those whose `speech` is not stated say nothing else."""
+    bug: Annotated[
+        str | None, BeforeValidator(_known_bug), WithJsonSchema({"anyOf": [{"enum": list(_BUGS)}, {"type": "null"}]})
+    ] = None
+    """A scheduler that is broken in this way is run in place of simroom's, to see that it is noticed. Default: none."""
     expect: Annotated[
         tuple[
             Annotated[
@@ -149,6 +173,11 @@ class Scenario(Model):
         BeforeValidator(as_list),
     ] = ()
     """What must hold for the run to pass."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _silent_unless_said(cls, value: Any) -> Any:
+        return silent_unless_said(value) if isinstance(value, dict) else value
 
     _source: str = PrivateAttr(default="")
     _base: Path = PrivateAttr(default=Path())

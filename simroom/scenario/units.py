@@ -1,6 +1,6 @@
-"""Text with units, to and from plain numbers: durations, rates and shares.
+"""Text with units, to and from plain numbers: durations, rates, speeds and shares.
 
-Everything inside is whole microseconds, events per second, and shares 0..1; everything in a file says its unit.
+Everything inside is whole microseconds, events or bytes per second, and shares 0..1; a file says the unit.
 This module imports nothing heavy, so that a command line can use it before anything else is loaded.
 """
 
@@ -24,18 +24,24 @@ HIGHEST_RATE: Final = 1_000_000.0
 """Events per second; one a microsecond, the finest that the clock can tell apart."""
 LOWEST_RATE: Final = 1e-9
 """Events per second; less than one in thirty years."""
+HIGHEST_SPEED: Final = 1_000_000_000
+"""Bytes per second."""
 
 DURATION_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,30})? ?(us|µs|ms|s|min|h)$"
 RATE_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,30})? ?/ ?(s|min|h)$"
 PERCENT_PATTERN: Final = r"^[0-9]{1,3}(\.[0-9]{1,30})? ?%$"
+SHIFT_PATTERN: Final = r"^[+-]?" + DURATION_PATTERN.removeprefix("^")
+SPEED_PATTERN: Final = r"^[0-9]{1,10}(\.[0-9]{1,30})? ?(B|kB|MB)/s$"
 
 _DURATION: Final = re.compile(DURATION_PATTERN)
 _RATE: Final = re.compile(RATE_PATTERN)
+_SPEED: Final = re.compile(SPEED_PATTERN)
 _PERCENT: Final = re.compile(r"^(-?[0-9]{1,15}(?:\.[0-9]{1,30})?) ?%$")
 _NUMBER_THEN_WORD: Final = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?) ?([A-Za-zµ]*)$")
 
 _SPANS: Final = {"us": MICROSECOND, "µs": MICROSECOND, "ms": MILLISECOND, "s": SECOND, "min": MINUTE, "h": HOUR}
 _PER: Final = {"s": 1, "min": 60, "h": 3_600}
+_BYTES: Final = {"B": 1, "kB": 1_000, "MB": 1_000_000}
 _OTHER_WORDS: Final = {
     "usec": "us",
     "microseconds": "us",
@@ -61,6 +67,8 @@ _OTHER_WORDS: Final = {
 
 _A_DURATION: Final = "a duration with its unit (us, ms, s, min, h), for example 250ms or 30min"
 _A_RATE: Final = "a rate with its unit (/s, /min, /h), for example 6/min"
+_A_SHIFT: Final = "a shift of time with its unit (us, ms, s, min, h), for example 250ms or -5s"
+_A_SPEED: Final = "a speed with its unit (B/s, kB/s, MB/s), for example 1kB/s"
 _A_SHARE: Final = "a share between 0 and 1 or a percentage, for example 17%"
 
 
@@ -155,6 +163,42 @@ def format_duration(span: int) -> str:
     return f"{span}us"
 
 
+def parse_shift(value: object) -> int:
+    """Read a span of time with a sign.
+
+    Args:
+        value: As for ``parse_duration``, perhaps with ``-`` or ``+`` before it.
+
+    Returns:
+        Whole microseconds, ``-LONGEST_DURATION``..``LONGEST_DURATION``.
+
+    Raises:
+        UnfitError: As for ``parse_duration``, but for the sign.
+    """
+    if isinstance(value, str):
+        negative = value.startswith("-")
+        try:
+            span = parse_duration(value[1:] if value.startswith(("-", "+")) else value)
+        except UnfitError as error:
+            sign = "-" if negative else ""
+            raise UnfitError(quoted(value), _A_SHIFT, error.hint and f"{sign}{error.hint}") from None
+        return -span if negative else span
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value == 0:
+            return 0
+        raise UnfitError(quoted(value), _A_SHIFT, f"{value}s")
+    raise UnfitError(quoted(value), _A_SHIFT)
+
+
+def format_shift(shift: int) -> str:
+    """Write a shift so that ``parse_shift`` reads the same number.
+
+    Args:
+        shift: Whole microseconds, of either sign.
+    """
+    return f"-{format_duration(-shift)}" if shift < 0 else format_duration(shift)
+
+
 def _decimal(span: int, places: int) -> str:
     whole, rest = divmod(span, 10**places)
     fraction = f"{rest:0{places}d}".rstrip("0")
@@ -207,6 +251,49 @@ def format_rate(rate: float) -> str:
         if number >= 1 and float(number / seconds) == rate:
             return f"{number.normalize():f}/{unit}"
     return f"{Decimal(repr(rate)):f}/s"
+
+
+def parse_speed(value: object) -> int:
+    """Read how fast something is read or written.
+
+    Args:
+        value: Text such as ``1kB/s``, ``100B/s``, ``0.5MB/s``; a kB is 1000 bytes.
+
+    Returns:
+        Whole bytes per second, 1..``HIGHEST_SPEED``.
+
+    Raises:
+        UnfitError: Not a speed, no unit, 0, too high, or with a part of a byte.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise UnfitError(quoted(value), _A_SPEED, f"{value}B/s" if value > 0 else None)
+    if not isinstance(value, str):
+        raise UnfitError(quoted(value), _A_SPEED)
+    match = _SPEED.match(value)
+    if match is None:
+        raise UnfitError(quoted(value), _A_SPEED, _meant_speed(value))
+    number = Decimal(value[: match.start(2)].rstrip()) * _BYTES[match.group(2)]
+    if number != int(number) or not 1 <= number <= HIGHEST_SPEED:
+        raise UnfitError(quoted(value), f"whole bytes a second, from 1B/s to {format_speed(HIGHEST_SPEED)}")
+    return int(number)
+
+
+def _meant_speed(text: str) -> str | None:
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([kKmM]?)[bB](?:/s|/sec)?", text)
+    if match is None:
+        return None
+    return f"{match[1]}{match[2].lower().replace('m', 'M')}B/s"
+
+
+def format_speed(speed: int) -> str:
+    """Write a speed so that ``parse_speed`` reads the same number.
+
+    Args:
+        speed: Whole bytes per second, 1 or more.
+    """
+    if speed >= 1_000_000:
+        return _decimal(speed, 6) + "MB/s"
+    return _decimal(speed, 3) + "kB/s" if speed >= 1_000 else f"{speed}B/s"
 
 
 def parse_share(value: object) -> float:
