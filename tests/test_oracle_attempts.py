@@ -176,25 +176,6 @@ def test_a_result_from_a_node_never_given_the_job_that_is_delivered_is_found():
     assert found(history.finish()) == [("I1", "extra", "en", ("r/m1",))]
 
 
-@pytest.mark.parametrize(
-    ("payload", "what"),
-    [
-        ("", "answered with nothing"),
-        ("<x>>en", "the payload of another utterance"),
-        (None, "answered in another language"),
-    ],
-)
-def test_a_wrong_payload_is_the_nodes_fault(payload, what):
-    history, n1, _, zh, en = pair()
-    history.say(zh, ("j0", n1, "en"))
-    payload = history.jobs["j0"][3] + ">ja" if payload is None else payload
-    history.answer(n1, "j0", history.sent("j0", en, payload=payload), payload=payload)
-    verdict = history.finish()
-    assert found(verdict) == [("token", "payload", "en", ())]
-    assert verdict.violations[0].node == "n1"
-    assert what in verdict.violations[0].what
-
-
 # --- time-outs
 
 

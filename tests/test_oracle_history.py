@@ -67,14 +67,24 @@ def models(pairs: tuple[str, ...] | None = None, extras: tuple[str, ...] = ()) -
 class History:
     """A run in the making. Every step can be given the scheduler's answer; without one it is the right one."""
 
-    def __init__(self, *, arrives: bool = True, shortcuts: bool = True, **settings: object) -> None:
+    def __init__(
+        self,
+        *,
+        arrives: bool = True,
+        shortcuts: bool = True,
+        remembering: bool = False,
+        punctual: bool = True,
+        **settings: object,
+    ) -> None:
         """``arrives``: every result reaches those it is sent to at once."""
         self.arrives = arrives
         settings.setdefault("health_check_count", 1)
         settings.setdefault("heartbeat_timeout", 1_000 * SECOND)
         self.settings = Settings(**settings)  # type: ignore[arg-type]
         self.ledger = Ledger()
-        self.oracle = Oracle(self.settings, self.ledger, shortcuts=shortcuts)
+        self.oracle = Oracle(
+            self.settings, self.ledger, punctual=punctual, shortcuts=shortcuts, remembering=remembering
+        )
         self.now = 0
         self._connections = 0
         self.names: dict[int, str] = {}
@@ -129,8 +139,17 @@ class History:
         message = self.result(job, payload=payload)
         self.oracle.arrived(connection, message, self.rows[job] if row is None else row, self.now)
 
-    def finish(self, counts: dict[str, int] | None = None) -> Verdict:
-        return self.oracle.finish(self.now, counts)
+    def finish(
+        self,
+        counts: dict[str, int] | None = None,
+        *,
+        drained: bool = True,
+        entry_count: int | None = None,
+        everybody_left: bool = False,
+    ) -> Verdict:
+        return self.oracle.finish(
+            self.now, counts, drained=drained, entry_count=entry_count, everybody_left=everybody_left
+        )
 
     # --- nodes
 
@@ -303,7 +322,8 @@ class History:
         """An utterance and what comes of it: ``(job, node, language)``, or anything else as it is sent."""
         index = self.indices.get(speaker, 0) if index is None else index
         self.indices[speaker] = max(index + 1, self.indices.get(speaker, 0))
-        row = self.ledger.utterance(0, NONE, index, 0, self.now - SECOND, self.now)
+        number = self.ledger.sessions.number(self.names[speaker])
+        row = self.ledger.utterance(number, NONE, index, 0, self.now - SECOND, self.now)
         audio = speech(f"<{self.session_of[speaker]}#{index}@{self.now}>", row, SECOND, 0)
         outputs = []
         for job in jobs:
@@ -392,8 +412,17 @@ Found = tuple[str, str, str | None, tuple[str, ...]]
 
 
 def found(verdict: Verdict) -> list[Found]:
-    """What was found, as ``(invariant, kind, language, recipients)``."""
-    return [(breach.invariant, breach.kind, breach.language, breach.recipients) for breach in verdict.violations]
+    """What was found at its step, as ``(invariant, kind, language, recipients)``."""
+    return [
+        (breach.invariant, breach.kind, breach.language, breach.recipients)
+        for breach in verdict.violations
+        if breach.kind != "stuck"
+    ]
+
+
+def undone(verdict: Verdict) -> list[str]:
+    """What was found in the end never to have come to its own: an invariant for each breach."""
+    return [breach.invariant for breach in verdict.violations if breach.kind == "stuck"]
 
 
 def clean(verdict: Verdict) -> bool:
@@ -437,7 +466,8 @@ def test_a_room_of_three_languages_is_judged_clean_and_every_judge_was_asked():
     verdict = history.finish({"created": 3, "living": 0, "delivered": 3})
     assert clean(verdict)
     assert (verdict.created, verdict.living, verdict.ends["delivered"]) == (3, 0, 3)
-    assert all(count > 0 for count in verdict.judgements.values()), verdict.judgements
+    # Nobody failed, so nobody could be muted by it; and not everybody has left.
+    assert [name for name, count in verdict.judgements.items() if not count] == ["L3", "L4"], verdict.judgements
     assert verdict.judgements["I4"] == 3
     assert verdict.judgements["must"] == verdict.judgements["may"] == 4
 
@@ -449,7 +479,7 @@ def test_what_never_came_up_was_never_judged():
     history.say(speaker, ("j0", node, "en"))
     history.answer(node, "j0", history.sent("j0", speaker))
     judgements = history.finish().judgements
-    assert [invariant for invariant, count in judgements.items() if not count] == ["I3", "I7"]
+    assert [invariant for invariant, count in judgements.items() if not count] == ["I3", "I7", "L3", "L4"]
 
 
 def test_the_ledger_gets_a_row_for_each_job_as_it_ends():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 from simroom.oracle.ledger import NONE, JobEnd
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.state import LIVING, Job
-from simroom.oracle.verdict import Verdict
+from simroom.oracle.verdict import HOWS, Verdict
 from simroom.scheduler.messages import ServiceTimes
 
 ENDS: Final = tuple(end for end in JobEnd if end is not JobEnd.LIVING)
@@ -32,6 +32,14 @@ class Accounts:
         self.ended = [0] * len(ENDS)
         self.refusals: dict[str, int] = {}
         self.uncounted: dict[str, int] = {}
+        # As they stood when the scheduler was last restarted: its own books have nothing of what was before.
+        self._created_before = 0
+        self._ended_before = [0] * len(ENDS)
+
+    def begin_anew(self) -> None:
+        """The scheduler was restarted; every job has ended, those that it had as lost."""
+        self._created_before = self.created
+        self._ended_before = list(self.ended)
 
     def end(self, job: Job, end: JobEnd, now: int, recipients: int, times: ServiceTimes | None) -> None:
         """Note that a job has ended; it must have left its lane."""
@@ -80,8 +88,8 @@ class Accounts:
 
     def compare(self, counts: Mapping[str, int], now: int) -> None:
         """Judge the scheduler's own books against these."""
-        own = {"created": self.created, "living": self.living}
-        own.update({end.name.lower(): self.ended[end] for end in ENDS})
+        own = {"created": self.created - self._created_before, "living": self.living}
+        own.update({end.name.lower(): self.ended[end] - self._ended_before[end] for end in ENDS})
         for name, count in own.items():
             self._mirror.findings.ends += 1
             if name in counts and counts[name] != count:
@@ -104,8 +112,10 @@ class Accounts:
             table.clear()
         mirror.holds.clear()
 
-    def verdict(self) -> Verdict:
-        """The oracle's word."""
+    def verdict(
+        self, stuck: Sequence[str], unfinished: tuple[str, ...], wrong: Mapping[str, dict[str, int]], deliveries: int
+    ) -> Verdict:
+        """The oracle's word; its arguments as in ``Verdict``, the last two ``wrong_answers``, ``wrong_deliveries``."""
         findings = self._mirror.findings
         ordered = self._mirror.settings.ordering != "none"
         return Verdict(
@@ -117,4 +127,9 @@ class Accounts:
             created=self.created,
             living=self.living,
             uncounted=dict(self.uncounted),
+            breaches=dict(findings.breaches),
+            stuck=tuple(stuck),
+            unfinished=unfinished,
+            wrong_answers={how: dict(wrong[how]) for how in HOWS if how in wrong},
+            wrong_deliveries=deliveries,
         )

@@ -15,7 +15,7 @@ from simroom.oracle.order import Order
 from simroom.oracle.placing import Placing
 from simroom.oracle.sent import Sent
 from simroom.oracle.state import LIVING, Attempt, Job
-from simroom.oracle.tokens import Tokens
+from simroom.oracle.wrong_answers import WrongAnswers
 from simroom.scheduler.messages import Error, ErrorCode, JobResult
 
 RETRIED: Final = (ErrorCode.NODE_OVERLOADED, ErrorCode.MODEL_NOT_AVAILABLE, ErrorCode.INTERNAL_ERROR)
@@ -29,7 +29,7 @@ class Answers:
         self,
         mirror: Mirror,
         accounts: Accounts,
-        tokens: Tokens,
+        wrong_answers: WrongAnswers,
         notices: Notices,
         order: Order,
         ending: Ending,
@@ -39,7 +39,7 @@ class Answers:
         self._mirror = mirror
         self._fleet = mirror.fleet
         self._accounts = accounts
-        self._tokens = tokens
+        self._wrong_answers = wrong_answers
         self._notices = notices
         self._order = order
         self._ending = ending
@@ -98,7 +98,7 @@ class Answers:
         job.answered_at = sent.now
         job.by = by
         self._mirror.unqueue(job)
-        self._tokens.answered(job, message, node.name, sent.now)
+        self._wrong_answers.came(job, message.tts_audio or "", node.name)
         self._notices.moot(sent, job)
         self._mirror.settle(job)
         self._order.comes(sent, job, message)

@@ -79,6 +79,10 @@ class Clients:
         for connection, now in zip(to, instants, strict=True):
             self.arrived(connection, message, now)
 
+    def forget(self) -> None:
+        """All connections have ended at once: nothing that was on its way arrives any more."""
+        self.flying.clear()
+
     def closed(self) -> None:
         """A connection has ended; what was on its way to it never arrives, and nobody is to blame."""
         self._closed_count += 1

@@ -72,6 +72,8 @@ class Clock:
             if due > limit:
                 mirror.due = due
                 return
+            if not self._punctual and due < sent.now:
+                mirror.lateness = max(mirror.lateness, sent.now - due)
             before = sent.position, mirror.findings.ends
             self._things[do][1](sent, due)
             if mirror.waiting:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from simroom.oracle.verdict import INVARIANTS, Violation
+from simroom.oracle.verdict import INVARIANTS, KINDS, Violation
 
 if TYPE_CHECKING:
     from simroom.oracle.state import Job, Room
-
-KINDS: Final = (
-    "missing",
-    "extra",
-    "duplicate",
-    "out_of_order",
-    "leaked",
-    "wrong_node",
-    "accounts",
-    "payload",
-    "reply",
-)
 
 
 class Findings:
@@ -29,6 +17,8 @@ class Findings:
         kept_max: Violations kept in full.
 
     Attributes:
+        kept_max: The same.
+        counts: All violations, by kind; ``breaches`` by invariant and kind.
         results: Results whose recipients, copies and payload were judged.
         room_results: Those of them that came from a room.
         usual: Results that were right in every respect at one look, on top of all the above and below; likewise
@@ -39,12 +29,14 @@ class Findings:
         replies: Answers to requests judged.
         arrivals: Arrivals at clients judged.
         awaited: Results sent to one recipient whose arrival, or lack of it, was judged.
+        in_the_end: How often each of ``L1`` to ``L4`` was judged.
     """
 
     def __init__(self, kept_max: int) -> None:
-        self._kept_max = kept_max
+        self.kept_max = kept_max
         self.violations: list[Violation] = []
         self.counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self.breaches: dict[tuple[str, str], int] = {}
         self.results = 0
         self.room_results = 0
         self.usual = 0
@@ -56,6 +48,7 @@ class Findings:
         self.replies = 0
         self.arrivals = 0
         self.awaited = 0
+        self.in_the_end: dict[str, int] = dict.fromkeys(("L1", "L2", "L3", "L4"), 0)
 
     def add(
         self,
@@ -75,7 +68,8 @@ class Findings:
     ) -> None:
         """Count a violation, and keep it if it is among the first; ``job`` gives what is not said otherwise."""
         self.counts[kind] += 1
-        if len(self.violations) >= self._kept_max:
+        self.breaches[invariant, kind] = self.breaches.get((invariant, kind), 0) + 1
+        if len(self.violations) >= self.kept_max:
             return
         if job is not None:
             lane = job.lane
@@ -117,6 +111,7 @@ class Findings:
             "I5": placed,  # each against a prediction that does not know the mode
             "I6": self.ends + self.usual,
             "I7": self.room_results + self.usual_in_room,
+            **self.in_the_end,
             "token": results,
             "reply": self.replies,
             "may": self.arrivals,

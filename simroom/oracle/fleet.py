@@ -206,6 +206,17 @@ class Fleet:
         self._capabilities: dict[tuple[tuple[InstalledModel, ...], tuple[tuple[str, str], ...]], Capability] = {}
         self._profiles: dict[tuple[tuple[str, ...] | None, str, tuple[str, ...]], Profile] = {}
 
+    def forget(self) -> None:
+        """No node is known any more."""
+        self.nodes.clear()
+        self.in_order.clear()
+        self.levels[:] = [0]  # in place, as others hold on to it
+        self.open = 0
+        self.pointer = NONE
+        self._online = self._ready = self._public = self._strained = 0
+        self._capabilities.clear()
+        self._profiles.clear()
+
     # --- what jobs ask for
 
     def profile(self, src: str, tgt: str, needs: tuple[str, ...], auto_langs: tuple[str, ...] | None) -> Profile:

@@ -20,7 +20,7 @@ Column = npt.NDArray[np.int64]
 
 
 class JobEnd(IntEnum):
-    """How a job ended; ``LIVING`` only in a run that stopped before its end."""
+    """How a job ended: ``LOST`` with a scheduler that was restarted; ``LIVING`` only where a run stopped before."""
 
     DELIVERED = 0
     NO_RECIPIENT = 1
@@ -28,7 +28,8 @@ class JobEnd(IntEnum):
     REJECTED = 3
     EXPIRED = 4
     DROPPED_LATE = 5
-    LIVING = 6
+    LOST = 6
+    LIVING = 7
 
 
 TIES_MAX: Final = 1_000

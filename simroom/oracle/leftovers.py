@@ -7,6 +7,7 @@ from typing import Any
 
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.clients import Clients
+from simroom.oracle.debts import Debts
 from simroom.oracle.ending import Ending
 from simroom.oracle.fleet import DEGRADED, DRAINING, OFFLINE, READY, REGISTERING, Node
 from simroom.oracle.leaks import Leaks
@@ -58,6 +59,7 @@ class Leftovers:
         order: Order,
         ending: Ending,
         placing: Placing,
+        debts: Debts,
     ) -> None:
         self._mirror = mirror
         self._findings = mirror.findings
@@ -70,6 +72,7 @@ class Leftovers:
         self._order = order
         self._ending = ending
         self._placing = placing
+        self._debts = debts
         self._judges: dict[type, _Judge] = {
             TranslationResult: self._result,
             JobAssign: self._assign,
@@ -104,6 +107,8 @@ class Leftovers:
 
     def _result(self, sent: Sent, position: int, to: tuple[int, ...], message: TranslationResult) -> None:
         job = self._known(sent, message.job_id)
+        self._debts.heard(message.session_id, message.utterance_index, message.job_id)
+        self._debts.sent(message.job_id, to)
         if job is None:
             self._unknown(to, message, sent.now)
         elif job.end != LIVING:
@@ -127,6 +132,11 @@ class Leftovers:
     def _unknown(self, to: tuple[int, ...], message: TranslationResult, now: int) -> None:
         """Nothing of this job is under way: it never was, or everybody has its result."""
         mirror = self._mirror
+        lost = mirror.lost.get(message.job_id)
+        if lost is not None:
+            what = "it was lost as the scheduler was restarted, and its result was sent all the same"
+            mirror.findings.add("I6", "accounts", now, what, job=lost, recipients=mirror.names(to))
+            return
         speaker = mirror.sessions.get(message.session_id)
         again: list[int] = []
         outside: list[int] = []
@@ -166,6 +176,11 @@ class Leftovers:
                 self._mirror.overdue[number] = (due, attempt)
             self._placing.take_up(job, to, message, sent.now)
             return
+        lost = self._mirror.lost.get(message.job_id)
+        if lost is not None:
+            who = ", ".join(self._mirror.names(to))
+            self._accounts.wrong(lost, sent.now, f"it was lost as the scheduler was restarted, and given to {who}")
+            return
         speaker = self._mirror.sessions.get(message.session_id)
         what = f"a job into {message.tgt_lang} was made that nobody wants"
         self._findings.add(
@@ -204,6 +219,7 @@ class Leftovers:
     def _event(self, sent: Sent, _position: int, to: tuple[int, ...], message: UiEvent) -> None:
         if message.status == "ok":
             return  # a scheduler may tell more than it must
+        self._debts.heard(message.session_id, message.utterance_index, message.job_id)
         job = self._known(sent, message.job_id) or self._placing.refused(message)
         if job is None or job.end != LIVING:
             what = f"{', '.join(self._mirror.names(to)[:3])} was told {message.error_code} of a job that had not failed"

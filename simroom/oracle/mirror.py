@@ -17,6 +17,8 @@ PAST_MAX: Final = 4
 LANES_MAX: Final = 32
 """Lanes of a session or, beyond what its members need, of a room, before those that are idle are dropped."""
 
+LOST_MAX: Final = 10_000
+"""Jobs lost with the scheduler that are remembered, so that a result of one is known for what it is."""
 OWED_MAX: Final = 1_000
 """Results found missing that are remembered, so that one sent after all is not taken for something else."""
 
@@ -39,6 +41,8 @@ class Mirror:
         graces: ``(due, session, detached)`` in order.
         warm_ups: ``(due, node, life)`` in order.
         owed: Jobs whose result should have been sent and was not, by id.
+        lost: Jobs that were lost as the scheduler was restarted, by id.
+        lateness: The longest that anything due was dealt with too late, whole microseconds.
         due: Nothing is due before this instant; it may be earlier than needed.
         sent_rows: Ledger rows of the results sent in the last call.
     """
@@ -63,6 +67,8 @@ class Mirror:
         self.graces: deque[tuple[int, Session, int]] = deque()
         self.warm_ups: deque[tuple[int, Node, int]] = deque()
         self.owed: dict[str, Job] = {}
+        self.lost: dict[str, Job] = {}
+        self.lateness = 0
         self.due = 0
         self.sent_rows: list[int] = []
         self._serial = 0
@@ -268,6 +274,31 @@ class Mirror:
             self.aside[job.id] = job
         else:
             self.aside.pop(job.id, None)
+
+    def lose(self, job: Job) -> None:
+        """The job was lost as the scheduler was restarted."""
+        if job.id:
+            self.lost[job.id] = job
+        if len(self.lost) > LOST_MAX:
+            del self.lost[next(iter(self.lost))]
+
+    def forget(self) -> None:
+        """The scheduler knows nothing any more, and nobody. Its jobs must have been ended."""
+        for session in self.sessions.values():
+            session.ended = True
+            session.connection = NONE
+            session.own = ()
+            session.room = None
+            session.plan = None
+        for room in self.rooms.values():
+            room.living = False
+        # In place, as others hold on to these.
+        for table in (
+            self.peers, self.nodes_at, self.sessions, self.rooms, self.codes, self.running, self.aside, self.overdue,
+            self.waiting, self.waiting_for, self.holds, self.graces, self.warm_ups, self.owed,
+        ):  # fmt: skip
+            table.clear()
+        self.fleet.forget()
 
     def owe(self, job: Job) -> None:
         """The job's result should have been sent and was not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from simroom.oracle.accounts import Accounts
+from simroom.oracle.debts import Debts
 from simroom.oracle.fleet import OFFLINE, Node
 from simroom.oracle.ledger import NONE
 from simroom.oracle.mirror import Mirror
@@ -19,9 +20,10 @@ DISPATCHED: Final = "DISPATCHED"
 class Notices:
     """Judges what is told about jobs, results aside."""
 
-    def __init__(self, mirror: Mirror, accounts: Accounts) -> None:
+    def __init__(self, mirror: Mirror, accounts: Accounts, debts: Debts) -> None:
         self._mirror = mirror
         self._accounts = accounts
+        self._debts = debts
         self._findings = mirror.findings
         self._all = mirror.settings.ui_events == "all"
         self._cancels = mirror.settings.cancel == "moot"
@@ -59,6 +61,7 @@ class Notices:
         if taken is None:
             if speaker.own:
                 self._accounts.wrong(job, sent.now, f"the job ended ({code}) and {speaker.name} was not told")
+                self._debts.silent(job, sent.now)
             elif not speaker.ended:
                 self._mirror.keep(speaker, Kept(UiEvent, job, code or ""))
             return None

@@ -7,19 +7,21 @@ one fault is reported for what it breaks and not for ever after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from simroom.oracle.accounts import Accounts
 from simroom.oracle.answers import Answers
 from simroom.oracle.clients import Clients
 from simroom.oracle.clock import Clock
+from simroom.oracle.debts import Debts
 from simroom.oracle.ending import Ending
 from simroom.oracle.findings import Findings
 from simroom.oracle.fleet import Node
 from simroom.oracle.leaks import Leaks
 from simroom.oracle.ledger import NONE, Ledger
 from simroom.oracle.leftovers import Leftovers
+from simroom.oracle.liveness import Liveness
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.node_life import NodeLife
 from simroom.oracle.notices import Notices
@@ -29,6 +31,7 @@ from simroom.oracle.partials import Partials
 from simroom.oracle.placing import Placing
 from simroom.oracle.recipients import Recipients
 from simroom.oracle.replies import Replies
+from simroom.oracle.restart import Restart
 from simroom.oracle.room_requests import RoomRequests
 from simroom.oracle.sending import Sending
 from simroom.oracle.sent import Sent
@@ -38,6 +41,8 @@ from simroom.oracle.state import Link, Session
 from simroom.oracle.tokens import Tokens
 from simroom.oracle.usual import Entry, Usual
 from simroom.oracle.verdict import Verdict
+from simroom.oracle.words import Words
+from simroom.oracle.wrong_answers import WrongAnswers
 from simroom.scheduler.messages import (
     Addressed,
     AsrPartial,
@@ -81,6 +86,9 @@ class Oracle:
         punctual: The driver wakes the scheduler at the very instant it asks for, so what happens later than its due
             time is a breach. False where the driver may be late (real time).
         shortcuts: What is usual is judged the short way. Whether it is makes no difference but in time.
+        remembering: Who said what is remembered from the start on, for a run in which nodes answer wrongly: so that
+            words are known for whose they are. Else that begins with the first wrong answer, and what was said before
+            and is over by then is not known. It takes time for each utterance.
 
     Attributes:
         sent_rows: Ledger row of the job for each ``TranslationResult`` in the last call's outputs, in order; ``NONE``
@@ -95,32 +103,40 @@ class Oracle:
         kept_max: int = 1_000,
         punctual: bool = True,
         shortcuts: bool = True,
+        remembering: bool = False,
     ) -> None:
         self._mirror = mirror = Mirror(settings, ledger, Findings(kept_max))
         self.sent_rows: list[int] = mirror.sent_rows
         self._peers = mirror.peers
         self._names: dict[int, str] = {}
         self._accounts = accounts = Accounts(mirror)
-        recipients = Recipients(mirror)
+        self._debts = debts = Debts(mirror)
+        self._words = words = Words(mirror, remembering=remembering)
+        self._wrong_answers = wrong_answers = WrongAnswers(mirror, words)
+        recipients = Recipients(mirror, debts)
         once = Once(mirror)
         leaks = Leaks(mirror)
         tokens = Tokens(mirror)
         self._replies = replies = Replies(mirror, leaks)
         self._clients = clients = Clients(mirror, once)
-        sending = Sending(mirror, accounts, recipients, once, leaks, tokens, clients)
+        sending = Sending(mirror, accounts, recipients, once, leaks, tokens, wrong_answers, clients)
         order = Order(mirror, accounts, sending)
-        notices = Notices(mirror, accounts)
+        notices = Notices(mirror, accounts, debts)
         ending = Ending(mirror, accounts, notices, order)
-        placing = Placing(mirror, accounts, recipients, tokens, notices, ending)
-        leftovers = Leftovers(mirror, accounts, replies, leaks, once, clients, sending, order, ending, placing)
+        placing = Placing(mirror, accounts, recipients, tokens, notices, ending, debts)
+        leftovers = Leftovers(mirror, accounts, replies, leaks, once, clients, sending, order, ending, placing, debts)
         self._conclude = leftovers.conclude
-        self._answers = answers = Answers(mirror, accounts, tokens, notices, order, ending, placing, self._conclude)
+        self._answers = answers = Answers(
+            mirror, accounts, wrong_answers, notices, order, ending, placing, self._conclude
+        )
         self._speaking = speaking = Speaking(mirror, accounts, replies, placing, self._conclude)
         rooms = RoomRequests(mirror, replies, leaks, ending)
         self._partials = partials = Partials(mirror)
-        self._sessions = sessions = SessionRequests(mirror, replies, rooms, recipients, sending, partials)
+        self._sessions = sessions = SessionRequests(mirror, replies, rooms, recipients, sending, partials, debts)
         self._nodes = nodes = NodeLife(mirror, replies, answers)
         self._clock = Clock(mirror, sessions, rooms, nodes, placing, answers, order, punctual=punctual)
+        self._restart = Restart(mirror, accounts, clients, debts)
+        self._liveness = Liveness(mirror, accounts, debts)
         self._usual = Usual(mirror, accounts, speaking, answers, clients) if shortcuts else None
         self._of_session: dict[type, _OfSession] = {
             AudioChunk: speaking.chunk,
@@ -160,6 +176,8 @@ class Oracle:
         if self.sent_rows:
             self.sent_rows.clear()
         kind = type(message)
+        if kind is Utterance and self._words.remembering:
+            self._words.said(connection, message)  # type: ignore[arg-type]
         if self._usual is not None and now <= self._mirror.due and (kind is Utterance or kind is JobResult):
             self._usual.judge(((self.received, connection, message, now, outputs),))
             return
@@ -174,11 +192,20 @@ class Oracle:
 
     def judge(self, journal: Iterable[Entry]) -> None:
         """Judge what has passed the port, in order: a journal of calls of ``received`` and of anything else."""
+        if self._words.remembering:
+            journal = self._listened(journal)
         if self._usual is not None:
             self._usual.judge(journal)
             return
         for call, first, second, third, fourth in journal:
             call(first, second, third, fourth)
+
+    def _listened(self, journal: Iterable[Entry]) -> Iterator[Entry]:
+        """The same journal; what was said is remembered when its turn comes."""
+        for entry in journal:
+            if type(entry[2]) is Utterance:
+                self._words.said(entry[1], entry[2])
+            yield entry
 
     def closed(self, connection: int, now: int, outputs: list[Addressed]) -> None:
         """A connection has ended."""
@@ -193,6 +220,15 @@ class Oracle:
         self._names.pop(connection, None)
         self._clients.closed()
         self._conclude(sent)
+
+    def restarted(self, now: int) -> None:
+        """The scheduler was restarted: a new one that knows nobody takes over, and nobody has a connection any more.
+
+        Jobs that lived are lost. Nothing is expected of old connections; who comes over a new one is new.
+        """
+        sent = self._begin(now, [])
+        self._conclude(sent)
+        self._restart.at(now)
 
     def woken(self, now: int, outputs: list[Addressed]) -> None:
         """The scheduler was woken, after all messages of this instant."""
@@ -268,13 +304,25 @@ class Oracle:
 
     # --- the end
 
-    def finish(self, now: int, counts: Mapping[str, int] | None = None, *, drained: bool = True) -> Verdict:
+    def finish(
+        self,
+        now: int,
+        counts: Mapping[str, int] | None = None,
+        *,
+        drained: bool = True,
+        entry_count: int | None = None,
+        everybody_left: bool = False,
+    ) -> Verdict:
         """Stop judging, and say what was found.
 
         Args:
             now: The last instant; whatever was due before it must have happened.
-            counts: The scheduler's own books, where it offers any: ``created``, ``living`` and the ends' names.
-            drained: Nothing is on its way to a client any more, so what has not arrived never will.
+            counts: The scheduler's own books, where it offers any: ``created``, ``living`` and the ends' names, of what
+                was since it was last restarted.
+            drained: Nothing is on its way any more and nothing will be, so what has not arrived never will.
+            entry_count: How much the scheduler says that it remembers (see ``Scheduler.entry_count``), where it does.
+            everybody_left: All connections have been closed. Where besides everything has ended, by the messages, the
+                scheduler must remember nothing.
         """
         if now > self._mirror.due:
             sent = Sent([], now)
@@ -284,5 +332,7 @@ class Oracle:
             self._clients.finish(now)
         if counts is not None:
             self._accounts.compare(counts, now)
+        self._liveness.judge(now, counts, entry_count, drained=drained, everybody_left=everybody_left)
         self._accounts.close(now)
-        return self._accounts.verdict()
+        wrong = self._wrong_answers
+        return self._accounts.verdict(self._debts.stuck, self._liveness.unfinished, wrong.counts, wrong.deliveries)

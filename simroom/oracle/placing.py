@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from simroom.oracle.accounts import Accounts
+from simroom.oracle.debts import Debts
 from simroom.oracle.ending import Ending
 from simroom.oracle.fleet import Node
 from simroom.oracle.ledger import JobEnd
@@ -50,6 +51,7 @@ class Placing:
         tokens: Tokens,
         notices: Notices,
         ending: Ending,
+        debts: Debts,
     ) -> None:
         self._mirror = mirror
         self._fleet = mirror.fleet
@@ -59,6 +61,7 @@ class Placing:
         self._tokens = tokens
         self._notices = notices
         self._ending = ending
+        self._debts = debts
         settings = mirror.settings
         self._sticky = settings.sticky
         self._random = settings.tie_break == "random"
@@ -208,6 +211,7 @@ class Placing:
             self._mirror.queue(job, sent.now, neglected=True)
         elif job.attempt:
             self._accounts.wrong(job, sent.now, f"it was neither tried again nor ended; {fitting}")
+            self._debts.silent(job, sent.now)
             self._ending.fail(sent, job, JobEnd.FAILED, None, told=False)
         else:
             self._recipients.missed(job, sent.now, f"no job was made for {job.lane.tgt}")

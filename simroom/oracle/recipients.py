@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from simroom.oracle.debts import Debts
+from simroom.oracle.ledger import NONE
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.state import NOBODY, Audience, Job, Room, Session
 
@@ -33,8 +35,9 @@ def split(members: list[Session]) -> Audience:
 class Recipients:
     """The judge of I1."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, debts: Debts) -> None:
         self._mirror = mirror
+        self._debts = debts
         self._findings = mirror.findings
         self._membership = mirror.settings.membership
 
@@ -78,6 +81,7 @@ class Recipients:
             self._findings.add(
                 "I1", "missing", now, _should("should have got it, did not", who), job=job, recipients=who
             )
+            self._owe(job, missing)
         room = job.lane.room
         extra = tuple(
             connection
@@ -104,6 +108,13 @@ class Recipients:
         self._findings.add(
             "I1", "missing", now, f"{why}: {_should('should have got it, nobody did', who)}", job=job, recipients=who
         )
+        if job.answered_at != NONE:
+            self._owe(job, audience.connections)
+
+    def _owe(self, job: Job, missing: tuple[int, ...]) -> None:
+        peers = self._mirror.peers
+        sessions = (peers.get(connection) for connection in missing)
+        self._debts.missed(job, tuple(session for session in sessions if isinstance(session, Session)))
 
 
 def _should(what: str, who: tuple[str, ...], shown_max: int = 3) -> str:

@@ -12,6 +12,7 @@ from simroom.oracle.recipients import Recipients
 from simroom.oracle.sent import Sent
 from simroom.oracle.state import Job, Kept
 from simroom.oracle.tokens import Tokens
+from simroom.oracle.wrong_answers import WrongAnswers
 from simroom.scheduler.messages import JobResult, TranslationResult
 
 
@@ -26,6 +27,7 @@ class Sending:
         once: Once,
         leaks: Leaks,
         tokens: Tokens,
+        wrong_answers: WrongAnswers,
         clients: Clients,
     ) -> None:
         self._mirror = mirror
@@ -34,6 +36,7 @@ class Sending:
         self._once = once
         self._leaks = leaks
         self._tokens = tokens
+        self._wrong_answers = wrong_answers
         self._clients = clients
 
     def send(self, sent: Sent, job: Job, result: JobResult) -> None:
@@ -50,6 +53,8 @@ class Sending:
             if sent.turned:
                 self._early(sent, job)
             self._judge(job, expected, to, message, payload, sent.now)
+            if message.tts_audio == payload:
+                self._wrong_answers.went_out(job, payload, to, sent.now)
         reached = len(to) + len(away)
         room = job.lane.room
         if room is not None and (expected or reached):
@@ -93,6 +98,8 @@ class Sending:
         to, message = taken
         self._count(job)
         self._tokens.sent(job, message, kept.text, sent.now)
+        if message.tts_audio == kept.text:
+            self._wrong_answers.went_out(job, kept.text, to, sent.now)
         job.payload = kept.text
         self._record(sent, job, to, message, [sent.position])
         return True

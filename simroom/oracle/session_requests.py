@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simroom.oracle.debts import Debts
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.partials import Partials
 from simroom.oracle.recipients import Recipients
@@ -36,6 +37,7 @@ class SessionRequests:
         recipients: Recipients,
         sending: Sending,
         partials: Partials,
+        debts: Debts,
     ) -> None:
         self._mirror = mirror
         self._replies = replies
@@ -43,6 +45,7 @@ class SessionRequests:
         self._recipients = recipients
         self._sending = sending
         self._partials = partials
+        self._debts = debts
         self._grace = mirror.settings.reconnect_grace
         self._pairing = mirror.settings.pairing
 
@@ -115,6 +118,7 @@ class SessionRequests:
                 if not self._sending.replayed(sent, job, kept, connection) and not session.partials:
                     what = f"{session.name} came back and did not get what was kept for it"
                     self._mirror.findings.add("I1", "missing", sent.now, what, job=job, recipients=(session.name,))
+                    self._debts.missed(job, (session,))
                 elif sent.turned:
                     what = f"{session.name} came back and got what was kept for it out of order"
                     self._mirror.findings.add("I3", "out_of_order", sent.now, what, job=job, recipients=(session.name,))

@@ -1,11 +1,10 @@
-"""Payload identity: what is sent to a node, comes from it and goes to the recipients is that job's, by its token."""
+"""Payload identity: what is sent to a node and what goes to the recipients is that job's, by its token."""
 
 from __future__ import annotations
 
 from simroom.oracle.mirror import Mirror
-from simroom.oracle.payload import translated
 from simroom.oracle.state import Job, Pieces
-from simroom.scheduler.messages import JobAssign, JobResult, TranslationResult
+from simroom.scheduler.messages import JobAssign, TranslationResult
 
 
 class Tokens:
@@ -33,19 +32,6 @@ class Tokens:
             wrong = f"source language {message.src_lang} instead of {src}"
         if wrong is not None:
             self._findings.add("token", "payload", now, f"the node was given {wrong}", job=job)
-
-    def answered(self, job: Job, message: JobResult, node: str, now: int) -> None:
-        """Judge what a node answered; a wrong one is the node's fault."""
-        payload = message.tts_audio
-        if payload == translated(job.audio, job.lane.tgt):
-            return
-        if not payload:
-            what = f"node {node} answered with nothing"
-        elif payload.startswith(job.audio):
-            what = f"node {node} answered in another language"
-        else:
-            what = f"node {node} answered with the payload of another utterance"
-        self._findings.add("token", "payload", now, what, job=job, node=node)
 
     def sent(self, job: Job, message: TranslationResult, payload: str, now: int) -> None:
         """Judge what went to the recipients against what came from the node."""

@@ -292,9 +292,7 @@ class Usual:
             levels[load] ^= bit
             node.level = load
         room = lane.room
-        if room is None:
-            self._alone += 1
-        else:
+        if room is not None:
             room.last_speaking_at = now
         following = next(entries, _NOTHING)
         if following[2] is not result or following[1] is not to:
@@ -303,6 +301,8 @@ class Usual:
                 call, *arguments = following
                 call(*arguments)
             return
+        if room is None:
+            self._alone += 1
         times = message.extra or _NO_TIMES
         self._rows += (
             job.row,
