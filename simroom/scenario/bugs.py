@@ -87,5 +87,6 @@ BUG_NAMES: Final = (
     BugName(64, "last_subscription_dropped"),
     BugName(65, "stale_close_ends_session"),
     BugName(66, "repeated_utterance_taken"),
+    BugName(67, "lost_nodes_jobs_vanish"),
 )
 """Every name there is, in order of number."""

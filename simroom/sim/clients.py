@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from simroom.oracle.ledger import NONE, Ledger
@@ -13,7 +11,7 @@ from simroom.oracle.payload import speech
 from simroom.scheduler.messages import (
     Error,
     ErrorCode,
-    Features,
+    JobAssign,
     Outgoing,
     Resume,
     RoomCreate,
@@ -31,99 +29,10 @@ from simroom.scheduler.messages import (
     Utterance,
 )
 from simroom.scheduler.port import PeerKind
+from simroom.sim.person import Person
 from simroom.sim.port import Port, UtteranceRow
+from simroom.sim.room import SimRoom
 from simroom.workload.streams import mix, mix_one
-
-CLIENT_VERSION: str = "simroom"
-
-
-class Person(Struct, frozen=True):
-    """Who sits behind a client; the same object for all who are alike.
-
-    Attributes:
-        greeting: What such a client says first.
-        preferred_lang: None: none.
-    """
-
-    greeting: SessionInit
-    preferred_lang: str | None = None
-    display_name: str | None = None
-
-
-def person(
-    *,
-    src_lang: str,
-    tgt_lang: str,
-    preferred_lang: str | None = None,
-    display_name: str | None = None,
-    features: Features | None = None,
-    auto_langs: tuple[str, ...] | None = None,
-    pairing_code: str | None = None,
-) -> Person:
-    """Make somebody.
-
-    Args:
-        src_lang: Language of the speech, as the scenario writes it.
-        tgt_lang: Target where the room does not decide.
-        preferred_lang: None: none.
-        display_name: None: none.
-        features: None: no optional ones.
-        auto_langs: Languages that a source of ``auto`` may be; None: any.
-        pairing_code: None: not paired with a node.
-    """
-    greeting = SessionInit(
-        CLIENT_VERSION,
-        "sim",
-        src_lang,
-        tgt_lang,
-        features=features,
-        pairing_code=pairing_code,
-        auto_langs=auto_langs,
-    )
-    return Person(greeting, preferred_lang, display_name)
-
-
-class SimRoom:
-    """A room as its people know it: by the code that they tell each other.
-
-    Attributes:
-        number: Its number in the ledger.
-        code: None while nobody has opened it.
-        opener: The client that is about to open it; None: nobody is.
-        present_count: Clients that know themselves to be in it.
-        on_presence: Called with a client as it enters or leaves; the room's talk follows it.
-    """
-
-    __slots__ = ("code", "name", "number", "on_presence", "opener", "present_count", "waiting")
-
-    def __init__(self, name: str, number: int) -> None:
-        self.name = name
-        self.number = number
-        self.code: str | None = None
-        self.opener: Client | None = None
-        self.waiting: list[Client] = []
-        self.present_count = 0
-        self.on_presence: Callable[[Client], None] | None = None
-
-    def opened(self, code: str) -> None:
-        """The code is known: everybody who waited for it enters."""
-        self.code = code
-        self.opener = None
-        waiting, self.waiting = self.waiting, []
-        for client in waiting:
-            client.enter()
-
-    def opener_lost(self) -> None:
-        """Whoever was about to open the room cannot: the next one does."""
-        self.opener = None
-        waiting, self.waiting = self.waiting, []
-        for client in waiting:
-            client.enter()
-
-    def code_lost(self, code: str) -> None:
-        """The code leads nowhere any more."""
-        if self.code == code:
-            self.code = None
 
 
 class _Speaker:
@@ -152,6 +61,7 @@ class Client(_Speaker):
     """One session's far end."""
 
     kind: ClassVar[PeerKind] = "session"
+    plan: ClassVar[None] = None
 
     __slots__ = (
         "_asked",
@@ -236,11 +146,24 @@ class Client(_Speaker):
         else:
             self._init(None)
 
-    def drop(self) -> bool:
-        """Lose the connection without a word; False: there was none to lose."""
+    def drop(self, unnoticed_time: int = 0) -> bool:
+        """Lose the connection without a word; False: there was none to lose.
+
+        Args:
+            unnoticed_time: How much longer than the way up takes until the scheduler hears of it.
+        """
         if self.connection is None:
             return False
-        self._port.close(self, self.connection)
+        self._port.close(self, self.connection, unnoticed_time)
+        self._disconnected()
+        return True
+
+    def cut(self) -> None:
+        """The connection has ended at the far side or on the way: come back at once, unless it was closing."""
+        self._disconnected()
+        self.connect()
+
+    def _disconnected(self) -> None:
         self.connection = None
         self.resuming = False
         if self.room is not None and self.room.opener is self:
@@ -249,7 +172,6 @@ class Client(_Speaker):
         self._asked = self.awaits_members = False
         if not self.resumable:
             self._forget_session()
-        return True
 
     def close(self) -> None:
         """End the session in good order; one that is not acknowledged yet, as soon as it is."""
@@ -295,11 +217,12 @@ class Client(_Speaker):
         self.preferred_lang = preferred_lang
         self._tell_language()
 
-    def speak(self, started_at: int, ended_at: int) -> None:
-        """Finish an utterance now; without a session nobody hears it."""
+    def speak(self, started_at: int, ended_at: int) -> Utterance | None:
+        """Finish an utterance now; None: without a session nobody hears it."""
         message = self._words(started_at, ended_at)
         if message is not None and self.connection is not None:
             self._port.speak(self.connection, message, self._note(message, started_at, ended_at))
+        return message
 
     def will_speak(self, started_at: int, ended_at: int) -> None:
         """Finish an utterance at ``ended_at``; for a steady client in its room, in the order of the ends.
@@ -373,6 +296,9 @@ class Client(_Speaker):
                 self._hang_up()
             case _:
                 pass
+
+    def assigned(self, message: JobAssign) -> None:
+        """A scheduler has sent a job here, by mistake: nobody works on it."""
 
     def _acknowledged(self, message: SessionInitAck) -> None:
         resumed = self.resuming

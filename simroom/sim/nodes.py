@@ -1,77 +1,40 @@
-"""Simulated nodes: they register, warm up, beat, work, drain and leave."""
+"""Nodes that faults can touch: they crash, stand still, forget models, lose work and messages, and recover."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, ClassVar, Final
-
-from msgspec import Struct
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from simroom.oracle.payload import translated
-from simroom.scheduler.messages import (
-    Error,
-    ErrorCode,
-    Features,
-    Gpu,
-    Hardware,
-    Incoming,
-    InstalledModel,
-    JobAssign,
-    JobCancel,
-    JobError,
-    JobResult,
-    NodeControl,
-    NodeHeartbeat,
-    NodeRegister,
-    NodeRegisterAck,
-    NodeStatusNotice,
-    Outgoing,
-    ResourceUsage,
-    ServiceTimes,
-)
-from simroom.scheduler.port import PeerKind
+from simroom.scheduler.languages import Tags
+from simroom.scheduler.messages import ErrorCode, JobAssign, JobResult, Outgoing, ServiceTimes
 from simroom.sim.engine import Engine
-from simroom.sim.gpus import BackgroundLoad, PlannedGpu
+from simroom.sim.gpus import Ended, Lost
 from simroom.sim.gpus import Gpu as SimGpu
+from simroom.sim.pace import BackgroundLoad
+from simroom.sim.plain_nodes import NodeSpec, PlainNode
 from simroom.sim.port import Port
+from simroom.sim.service import Exact
+from simroom.sim.troubles import LostWork, Troubles
 
-RETRY_TIME: Final = 5_000_000
-"""How long a refused node waits before it registers again."""
-CANCELLED: Final = "JOB_CANCELLED"
-"""What a node answers to a job that was cancelled before it began."""
+__all__ = ["NodeSpec", "SimNode"]
 
 
-class NodeSpec(Struct, frozen=True):
-    """What a node is, beyond its GPU.
+class SimNode(PlainNode):
+    """A node, and what faults do to it.
+
+    Only a node whose GPU can be disturbed can be touched; any other does what ``PlainNode`` does and costs no more.
+    What is done to a node says whether it changed anything.
 
     Attributes:
-        slots: Jobs it takes at once; None: it does not say.
-        queue_count_max: Jobs that may wait for its GPU; None: no limit.
-        warm_up_time: From its start until its models are ready.
-        heartbeat_time: Between two heartbeats.
-        cpu: Share that it reports; likewise ``memory`` and ``gpu_memory``.
-        gpu_count: 0: it has none.
+        assigned: As ever, but whoever sends a job looks it up at that time: it belongs to the present connection, and
+            what was on its way over an earlier one is not heard.
+        troubles: What may go wrong with single jobs and messages; None: nothing.
+        lost_count: Jobs that went down with it. Each job that it has heard of is one of these, of ``job_count`` or
+            of ``failed_count``, or is still here.
+        wasted_work: What was done of jobs that were lost or failed, whole microseconds of an undisturbed GPU.
     """
-
-    group: str
-    models: tuple[InstalledModel, ...]
-    slots: int | None
-    queue_count_max: int | None
-    warm_up_time: int
-    heartbeat_time: int
-    cpu: float
-    memory: float
-    gpu_memory: float
-    gpu_count: int
-    public: bool
-
-
-class SimNode:
-    """One GPU node's far end."""
-
-    kind: ClassVar[PeerKind] = "node"
-    steady: ClassVar[bool] = False  # what is sent to it is acted on, so it needs its entry
-    awaits_members: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -83,212 +46,278 @@ class SimNode:
         key: int,
         background: BackgroundLoad | None,
         time_zero: int,
+        tags: Tags,
+        exact: Exact | None = None,
     ) -> None:
-        self.name = name
-        self.number = number
-        self.spec = spec
-        self.connection: int | None = None
-        self.luck = key
-        self.gpu: SimGpu
-        self.plan: Callable[[JobAssign, int], None] | None = None
-        self.job_count = 0
-        self.failed_count = 0
-        self.ready_area = 0
-        self._engine = engine
-        self._port = port
-        self._background = background
-        self._time_zero = time_zero
-        self._registered = False
-        self._draining = False  # it has asked for no more jobs
-        self._drained = False  # and that was granted
-        self._ready_since: int | None = None
-        self._warm = False
-        self._warm_told = False
-        self._beat_area = 0
-        self._beat_at = 0
-        self._beating = 0
+        super().__init__(name, number, spec, engine, port, key, background, time_zero, tags)
+        self.troubles: Troubles | None = None
+        self.lost_count = 0
+        self.wasted_work = 0
+        self._tags = tags
+        self._exact = exact
+        self._returning = False  # it is down, and comes back by itself
+        self._paused = False
+        self._kept: list[tuple[Callable[[Any], None], Any]] = []  # what is to be done at the resume, in order
+        self._evicted: list[int] = []  # holds on models that end with the faults at the latest
+        self._factor = 1.0
+        self._skew = 0
+        self._previous: JobAssign | None = None  # the job that ended last
+        self._beat_number = 0
 
     def has(self, gpu: SimGpu) -> None:
         """Put the GPU in."""
-        self.gpu = gpu
-        if isinstance(gpu, PlannedGpu):
-            self.plan = gpu.plan if self.spec.queue_count_max is None else self.planned
+        super().has(gpu)
+        if gpu.disturbable:
+            gpu.watcher = self._ended
 
-    # --- its life
+    # --- down and up
 
-    def life(self, starts: int, leaves: int | None, drains: int | None) -> Generator[Any, Any, None]:
-        """The SimPy process of its comings and goings; instants on the engine's clock."""
-        engine = self._engine
-        yield engine.timeout(max(0, starts - engine.instant))
-        self.start()
-        if drains is not None and (leaves is None or drains < leaves):
-            yield engine.timeout(max(0, drains - engine.instant))
-            self.drain()
-        if leaves is not None:
-            yield engine.timeout(max(0, leaves - engine.instant))
-            self.leave()
+    def crash(self, down_time: int | None) -> bool:
+        """Lose the connection and everything that is here; False: the node is not up.
 
-    def start(self) -> None:
-        """Connect and register; the models begin to load."""
-        self._warm = self.spec.warm_up_time == 0
-        self._warm_told = self._warm
-        self.gpu.cold = True
-        if not self._warm:
-            self._engine.call_at(self._engine.instant + self.spec.warm_up_time, self._warmed_up)
-        self.connection = self._port.open(self)
-        self._register(None)
+        Args:
+            down_time: After so long it starts anew, whole microseconds; None: it does not.
 
-    def drain(self) -> None:
-        """Ask for no more jobs; once that is granted and the last one is done, it leaves."""
-        self._draining = True
-        if self._registered:
-            self._send(NodeControl(self.name, "drain"))
+        Raises:
+            RuntimeError: The node cannot be touched; so with everything else that is done to it.
+        """
+        self._check_touchable()
+        if not self._up:
+            return False
+        self._lose(self.gpu.stop())
+        self.leave()
+        if down_time is not None:
+            self._returning = True
+            self._engine.call_at(self._engine.instant + down_time, self._come_back, self._life)
+        return True
 
-    def leave(self) -> None:
-        """End the connection."""
+    def stop(self) -> bool:
+        """Crash for good; a node that is down does not come back by itself."""
+        was_returning, self._returning = self._returning, False
+        return self.crash(None) or was_returning
+
+    def _come_back(self, life: int) -> None:
+        if life == self._life and self._returning:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._returning = False
+        self._previous = None
+        if self.gpu.disturbable:
+            self._lose(self.gpu.stop())  # what it worked on when it left
+        super()._begin()
+
+    def _connect(self, life: int) -> None:
+        super()._connect(life)
+        if self.gpu.disturbable and self.connection is not None:
+            self.assigned = partial(self._arrived, self.connection)
+
+    def drain(self) -> bool:
+        """See ``PlainNode.drain``; a node that is down and comes back does so then."""
+        if self._returning and not self._draining:
+            self._draining = True
+            return True
+        return super().drain()
+
+    def leave(self) -> bool:
+        """End the connection, for good; False: the node was not there."""
+        self._returning = False
+        if self._paused:
+            self._paused = False
+            self.gpu.go_on()
+        self._lose_kept_jobs()
+        self._kept = []
+        return super().leave()
+
+    def cut(self) -> None:
+        """See ``PlainNode.cut``; what came over the connection in a pause is gone with it."""
+        self._check_touchable()
         if self.connection is not None:
-            self._port.close(self, self.connection)
-            self.connection = None
-            self._registered = False
-            self._note_ready(ready=False)
+            self._lose_kept_jobs()
+            self._kept = [each for each in self._kept if each[0] not in (self._begin_job, self.deliver)]
+        super().cut()
 
-    def _warmed_up(self, _argument: object) -> None:
-        self._warm = True
+    def _lose(self, jobs: Sequence[Lost]) -> None:
+        self.lost_count += len(jobs)
+        self.wasted_work += sum(job.work for job in jobs)
 
-    def _register(self, _argument: object) -> None:
-        if self.connection is None:
+    def _lose_kept_jobs(self) -> None:
+        """Jobs that came in a pause are lost with the connection that they came over."""
+        self.lost_count += sum(act == self._begin_job for act, _ in self._kept)
+
+    # --- slow, standing still, forgetful
+
+    def slow(self, factor: float) -> bool:
+        """From now on work takes ``factor`` times as long, also what is under way; 1: as undisturbed.
+
+        The factor stays through crashes, until another one is set. False: it is the same as before.
+        """
+        self._check_touchable()
+        before, self._factor = self._factor, factor
+        self.gpu.slow(factor)
+        return factor != before
+
+    def pause(self) -> bool:
+        """Nothing is worked on, heard or sent until the resume; the connection stays. False: it is so already."""
+        self._check_touchable()
+        if self._paused or not self._up:
+            return False
+        self._paused = True
+        self.gpu.halt()
+        return True
+
+    def resume(self) -> bool:
+        """Go on, and do in order what would have been done meanwhile: hear what came, send the heartbeats due."""
+        if not self._paused:
+            return False
+        self._paused = False
+        self.gpu.go_on()
+        kept, self._kept = self._kept, []
+        for act, argument in kept:
+            act(argument)
+        return True
+
+    def _keeps(self, act: Callable[[Any], None], argument: Any) -> bool:
+        if self._paused:
+            self._kept.append((act, argument))
+        return self._paused
+
+    def evict(self, models: Sequence[str] | None, load_time: int | None) -> bool:
+        """Have models not ready; False: it has none of them, or is not up.
+
+        The scheduler is told with the next heartbeat, as at the end of a warm-up. Jobs that are here are still done;
+        those that come and need one of the models are refused.
+
+        Args:
+            models: ``asr``, ``nmt``, ``tts`` or pairs such as ``zh>en``; None: all.
+            load_time: After so long they are loaded again, whole microseconds, and the next job is cold; None: when it
+                heals.
+        """
+        self._check_touchable()
+        hold = self._models.hold(models) if self._up else None
+        if hold is None:
+            return False
+        self._evicted.append(hold)
+        if load_time is not None:
+            self._engine.call_at(self._engine.instant + load_time, self._loaded, hold)
+        return True
+
+    def _loaded(self, hold: int) -> None:
+        if not self._keeps(self._loaded, hold) and self._models.release(hold):
+            self.gpu.cold = True
+
+    def skew(self, skew: int) -> bool:
+        """From now on the timestamps of its heartbeats are off by so many microseconds; False: they were already."""
+        self._check_touchable()
+        before, self._skew = self._skew, skew
+        return skew != before
+
+    def heal(self) -> None:
+        """End whatever is open: all is as it would be without faults, but for what has crashed for good."""
+        if not self.gpu.disturbable:
             return
-        spec = self.spec
-        gpus = tuple(Gpu("gpu", 24.0) for _ in range(spec.gpu_count))
-        state = None if self._warm else {model.model_id: "downloading" for model in spec.models}
-        self._send(
-            NodeRegister(
-                "simroom",
-                "sim",
-                Hardware(16, 64.0, gpus or None),
-                spec.models,
-                Features(),
-                spec.public,
-                node_id=self.name,
-                capability_state=state,  # type: ignore[arg-type]
-                max_concurrent_jobs=spec.slots,
-            )
-        )
+        self.resume()
+        self.slow(1.0)
+        self.skew(0)
+        evicted, self._evicted = self._evicted, []
+        for hold in evicted:
+            self._loaded(hold)
+        if self._returning:
+            self._begin()
 
-    def _send(self, message: Incoming) -> None:
-        if self.connection is not None:
-            self._port.send(self, self.connection, message)
+    def _check_touchable(self) -> None:
+        if not self.gpu.disturbable:
+            raise RuntimeError(f"node {self.name} was made as one that faults cannot touch")
 
-    # --- what it hears
+    # --- what it hears and says
 
     def deliver(self, message: Outgoing) -> None:
         """Act on what has arrived, jobs aside."""
-        match message:
-            case NodeRegisterAck():
-                self._registered = True
-                self._drained = False
-                if self._draining:
-                    self.drain()
-                self._beating += 1
-                self._beat_area = self.gpu.busy_area()
-                self._beat_at = self._engine.instant
-                self._beat(self._beating)
-            case NodeStatusNotice(status=status):
-                self._note_ready(ready=status == "ready")
-                if status == "offline":
-                    self._registered = False
-                    self._register(None)
-                elif status == "draining":
-                    self._drained = True
-                    self._leave_when_done()
-            case Error(code=ErrorCode.NODE_ID_CONFLICT):
-                self._engine.call_at(self._engine.instant + RETRY_TIME, self._register)
-            case JobCancel():
-                self._cancelled(message)
-            case _:
-                pass
+        if self.connection is not None and not self._keeps(self.deliver, message):
+            super().deliver(message)
 
-    def _note_ready(self, *, ready: bool) -> None:
-        now = self._engine.instant
-        if self._ready_since is not None:
-            self.ready_area += now - self._ready_since
-        self._ready_since = now if ready else None
-
-    def ready_time(self) -> int:
-        """How long it has been ready so far, as it was told, whole microseconds."""
-        running = 0 if self._ready_since is None else self._engine.instant - self._ready_since
-        return self.ready_area + running
-
-    # --- heartbeats
-
-    def _beat(self, series: int) -> None:
-        if series != self._beating or not self._registered or self.connection is None:
+    def _arrived(self, connection: int, message: JobAssign) -> None:
+        """A job has arrived at a node that can be touched, over a connection that may have ended meanwhile."""
+        if connection != self.connection:
             return
+        if self.troubles is not None and self.troubles.unheard(message, self._engine.instant):
+            return
+        if not self._keeps(self._begin_job, message):
+            self._begin_job(message)
+
+    def _begin_job(self, message: JobAssign) -> None:
+        if self.connection is not None and self._models.lacks(message):
+            self._answer_failure(message, ErrorCode.MODEL_NOT_AVAILABLE)
+        else:
+            self._take(message)
+
+    def _send_beat(self, series: int) -> None:
+        if series != self._beating or not self._registered or self.connection is None:
+            return  # it was due in a pause, and at its end the node learned that it was taken for offline
+        if self._keeps(self._send_beat, series):
+            return
+        number = self._beat_number
+        self._beat_number = number + 1
+        count = 1 if self.troubles is None else self.troubles.beat_count(number, self._engine.instant)
+        if count:  # else what has changed is still to be told
+            message = self._heartbeat(self._skew)
+            for _ in range(count):
+                self._send(message)
+
+    def _answer(self, message: JobAssign, result: JobResult) -> None:
+        count = 1 if self.troubles is None else self.troubles.result_count(message, self._engine.instant)
+        for _ in range(count):
+            self._send(result)
+
+    # --- what becomes of its work
+
+    def _ended(self, jobs: list[Ended]) -> None:
+        """The GPU of a node that can be touched has finished jobs that end together."""
         now = self._engine.instant
-        state = None
-        if self._warm and not self._warm_told:
-            self._warm_told = True
-            state = {model.model_id: "ready" for model in self.spec.models}
-        spec = self.spec
-        gpu = self.gpu
-        self._send(
-            NodeHeartbeat(
-                self.name,
-                now // 1_000,
-                ResourceUsage(
-                    spec.cpu * 100,
-                    spec.memory * 100,
-                    gpu.arrived_count(),
-                    self._gpu_percent(now),
-                    spec.gpu_memory * 100,
-                ),
-                None,
-                state,  # type: ignore[arg-type]
-            )
-        )
-        self._engine.call_at(now + spec.heartbeat_time, self._beat, series)
+        troubles = self.troubles if self._up else None
+        if troubles is None:
+            self._account(jobs, [None] * len(jobs), None)
+            return
+        for job in jobs:
+            crash = troubles.crash(job.message, now)
+            if crash is not None:
+                self._lose([Lost(each.message, each.work) for each in jobs])
+                self.crash(*crash)
+                return
+        self._account(jobs, [troubles.memory(job.message, now) for job in jobs], troubles)
 
-    def _gpu_percent(self, now: int) -> float:
-        """Busy share since the last heartbeat, in percent; the background takes its part of what jobs leave."""
-        area = self.gpu.busy_area()
-        span = (now - self._beat_at) * self.gpu.streams
-        busy = min(1.0, (area - self._beat_area) / span) if span else 0.0
-        self._beat_area = area
-        self._beat_at = now
-        load = 0.0 if self._background is None else self._background.load_at(now - self._time_zero)
-        return 100.0 * (busy + (1.0 - busy) * load)
+    def _account(self, jobs: list[Ended], without_memory: list[LostWork | None], troubles: Troubles | None) -> None:
+        """Answer jobs that have ended together; ``without_memory``: for which of them the GPU's was not enough."""
+        whole_batch = "batch" in without_memory
+        for place, job in enumerate(jobs):
+            code = None if self._exact is None else self._exact.failure_of(job.message, self._tags)
+            if whole_batch or without_memory[place] is not None:
+                code = ErrorCode.INTERNAL_ERROR
+            if code is not None:
+                self._fail(job.message, job.work, code)
+            else:
+                self._report(job, [each.message for each in (*jobs[place + 1 :], *jobs[:place])], troubles)
+        if whole_batch:
+            for lost in self.gpu.abort():
+                self._fail(lost.message, lost.work, ErrorCode.INTERNAL_ERROR)
+        self._leave_when_done()
 
-    # --- jobs
-
-    def assigned(self, message: JobAssign) -> None:
-        """A job has arrived."""
-        if self.connection is None:
-            return  # it was on its way when the node left
-        queue_count_max = self.spec.queue_count_max
-        if queue_count_max is not None and not self.gpu.has_room(queue_count_max):
-            self._overloaded(message)
-        else:
-            self.gpu.take(message)
-
-    def planned(self, message: JobAssign, arrival: int) -> None:
-        """A job has been sent to a steady node with a bounded queue and arrives then: plan it, or refuse it then."""
-        gpu = self.gpu
-        assert isinstance(gpu, PlannedGpu)
-        assert self.spec.queue_count_max is not None
-        if gpu.has_room_at(arrival, self.spec.queue_count_max):
-            gpu.plan(message, arrival)
-        else:
-            self._engine.call_at(arrival, self._overloaded, message)
-
-    def _overloaded(self, message: JobAssign) -> None:
-        self._answer_failure(message, ErrorCode.NODE_OVERLOADED)
-
-    def done(self, argument: tuple[JobAssign, ServiceTimes]) -> None:
-        """The GPU has finished a job: send its result."""
-        message, times = argument
+    def _report(self, job: Ended, ended: list[JobAssign], troubles: Troubles | None) -> None:
+        """Answer a job, rightly or wrongly; ``ended``: the jobs that end together with it, the next one first."""
+        message = job.message
         self.job_count += 1
-        payload = translated(message.audio, message.tgt_lang)
-        result = JobResult(
+        payload = None
+        if troubles is not None:
+            beside = [*ended, *self.gpu.running()]
+            payload = troubles.wrong(message, beside, self._previous, self._engine.instant)
+        self._previous = message
+        if payload is None:
+            payload = translated(message.audio, message.tgt_lang)
+        self._answer(message, self._result(message, job.times, payload))
+
+    def _result(self, message: JobAssign, times: ServiceTimes, payload: str) -> JobResult:
+        """What ``done`` sends; written out there, because a call for every job of every run can be felt."""
+        return JobResult(
             message.job_id,
             self.name,
             message.session_id,
@@ -302,35 +331,7 @@ class SimNode:
             times,
             attempt_id=message.attempt_id,
         )
-        if self.connection is not None:
-            self._port.answer(self.connection, result)
-        self._leave_when_done()
 
-    def _leave_when_done(self) -> None:
-        """Leave once no job is here and none can be on its way: what was sent before the grant came before it."""
-        if self._drained and not self.gpu.arrived_count():
-            self.leave()
-
-    def _cancelled(self, message: JobCancel) -> None:
-        """Let a job go that has not begun; one that runs is finished all the same."""
-        for waiting in self.gpu.waiting:
-            if waiting.job_id == message.job_id and waiting.attempt_id == message.attempt_id:
-                self.gpu.waiting.remove(waiting)
-                self._answer_failure(waiting, CANCELLED)
-                self._leave_when_done()
-                return
-
-    def _answer_failure(self, message: JobAssign, code: str) -> None:
-        self.failed_count += 1
-        self._send(
-            JobResult(
-                message.job_id,
-                self.name,
-                message.session_id,
-                message.utterance_index,
-                False,
-                message.trace_id,
-                error=JobError(code, "not done"),
-                attempt_id=message.attempt_id,
-            )
-        )
+    def _fail(self, message: JobAssign, work: int, code: str) -> None:
+        self.wasted_work += work
+        self._answer_failure(message, code)

@@ -12,12 +12,16 @@ from simroom.scenario.problems import Problem, ScenarioError
 from simroom.scenario.rooms import Room
 from simroom.scenario.rttm import read_rttm
 from simroom.scenario.schema import Scenario
+from simroom.scenario.script import late_joiners
 from simroom.scenario.speech import Arrivals, Meeting, Script, Trace, TurnTaking
 from simroom.scenario.traces import read_arrivals
-from simroom.sim.clients import Client, Person, SimRoom, person
+from simroom.sim.clients import Client
 from simroom.sim.engine import Engine
+from simroom.sim.person import Person, person
 from simroom.sim.port import Port
+from simroom.sim.room import SimRoom
 from simroom.sim.talk import ListedTalk, Spoken, TurnTalk, arriving
+from simroom.sim.ties import TurnsOnGrid, on_grid, rounded_up
 from simroom.workload.arrivals import dealt, gaps_of, renewals, traced
 from simroom.workload.distributions import Sampler, Samplers
 from simroom.workload.meeting import utterances_of
@@ -49,8 +53,29 @@ class Population:
     """
 
     def __init__(
-        self, scenario: Scenario, seed: int, engine: Engine, port: Port, ledger: Ledger, samplers: Samplers
+        self,
+        scenario: Scenario,
+        seed: int,
+        engine: Engine,
+        port: Port,
+        ledger: Ledger,
+        samplers: Samplers,
+        *,
+        touched: frozenset[str] = frozenset(),
+        grid: int = 1,
     ) -> None:
+        """Make nobody yet.
+
+        Args:
+            scenario: Who there is.
+            seed: The run's.
+            engine: Where time passes; it is at 0.
+            port: Where the scheduler is.
+            ledger: Where utterances are noted.
+            samplers: Where spans are drawn from.
+            touched: Names of those whom a fault or the script can do anything with.
+            grid: Speech ends, and people join, on multiples of it; 1: anywhere.
+        """
         self._scenario = scenario
         self._seed = seed
         self._engine = engine
@@ -62,6 +87,9 @@ class Population:
         self._until = scenario.lead_in + scenario.duration
         self._resumable = scenario.scheduler.settings().reconnect_grace > 0
         self._secret = stream_key(seed, "payload/secret")
+        self._touched = touched
+        self._late_joiners = late_joiners(scenario.script)
+        self._grid = grid
         self.clients: list[Client] = []
         self.room_sizes: list[int] = []
         self.room_groups: list[str] = []
@@ -136,12 +164,7 @@ class Population:
             stream = Stream(mix(key, _TALK))
             self.streams.append(stream)
             weights = [member.talks for member in roster]
-            talk = TurnTalk(
-                self._engine,
-                clients,
-                Talk(stream, weights, pace, started_at=self._time_zero, present=False),
-                self._until,
-            )
+            talk = TurnTalk(self._engine, clients, self._turns(stream, weights, pace), self._until)
             room.on_presence = talk.presence
             self._engine.call_at(self._time_zero, talk.begin)
         elif meeting is not None and isinstance(group.speech, Meeting):
@@ -152,12 +175,22 @@ class Population:
             by_name = {member.name: client for member, client in zip(roster, clients, strict=True)}
             self._tell(_scripted(group.speech, by_name, clients[0]), 0)
 
+    def _turns(self, stream: Stream, weights: Sequence[float], pace: Pace) -> Talk:
+        if self._grid == 1:
+            return Talk(stream, weights, pace, started_at=self._time_zero, present=False)
+        return TurnsOnGrid(stream, weights, pace, started_at=self._time_zero, grid=self._grid)
+
     def _tell(self, spoken: Iterator[Spoken], shift: int) -> None:
         """Have it spoken, from time 0 plus ``shift`` on, as far as it ends within the scenario's duration."""
         begin = self._time_zero + shift
         moved = ((client, begin + begun, begin + ended) for client, begun, ended in spoken)
-        within = (each for each in moved if each[2] <= self._until)
-        self._engine.call_at(self._time_zero, ListedTalk(self._engine, within).begin)
+        self._listen(moved if self._grid > 1 else (each for each in moved if each[2] <= self._until))
+
+    def _listen(self, spoken: Iterator[Spoken]) -> None:
+        """Have it spoken, in order of the ends, which are on the engine's clock and are put on the grid."""
+        if self._grid > 1:
+            spoken = on_grid(spoken, self._grid, self._until)
+        self._engine.call_at(self._time_zero, ListedTalk(self._engine, spoken).begin)
 
     # --- sessions outside rooms
 
@@ -184,8 +217,7 @@ class Population:
                 self.streams += [stream, lengths]
                 ends = self._ends(speech, stream, None if trace is None else dealt(trace, number, group.count))
                 length = self._samplers.of(speech.utterance)
-                spoken = arriving(client, ends, length, lengths, speech.longest, self._until)
-                self._engine.call_at(self._time_zero, ListedTalk(self._engine, spoken).begin)
+                self._listen(arriving(client, ends, length, lengths, speech.longest, self._until))
             self._party += 1
 
     def _trace_of(self, group: SessionGroup) -> list[int] | None:
@@ -210,7 +242,10 @@ class Population:
     # --- one client
 
     def _client(self, name: str, person: Person, room: SimRoom | None, key: int, plan: Member | SessionGroup) -> Client:
-        steady = not any(isinstance(event.action, Drop | Close | Leave | Change) for event in plan.events)
+        events: Sequence[MemberEvent | SessionEvent] = plan.events
+        steady = name not in self._touched and not any(
+            isinstance(event.action, Drop | Close | Leave | Change) for event in events
+        )
         client = Client(
             name,
             person,
@@ -226,11 +261,11 @@ class Population:
         engine = self._engine
         if plan.joins is None:
             spread = (JOINING_TIME - JOINED_TIME) * self._party // self._party_count
-            joins = max(0, self._time_zero - JOINING_TIME + spread)
+            joins = rounded_up(max(0, self._time_zero - JOINING_TIME + spread), self._grid)
         else:
             joins = self._time_zero + self._samplers.of(plan.joins)(mix(key, _JOIN))
-        engine.call_at(joins, _connect, client)
-        events: Sequence[MemberEvent | SessionEvent] = plan.events
+        if name not in self._late_joiners:
+            engine.call_at(joins, _connect, client)
         for position, event in enumerate(events):
             stream = Stream(mix(key, _EVENT, position))
             engine.process(self._events(client, event, stream, joins))

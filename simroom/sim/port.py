@@ -6,8 +6,9 @@ Every connection has one peer, a simulated client or node, and a number that is 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping
+from types import CodeType
+from typing import Any, Final
 
 from simroom.oracle.ledger import NONE, Ledger
 from simroom.oracle.oracle import Oracle
@@ -24,6 +25,8 @@ from simroom.scheduler.messages import (
 from simroom.scheduler.port import PeerKind, SchedulerPort
 from simroom.sim.engine import AFTER_MESSAGES, Engine
 from simroom.sim.network import LAST_PLACE, Hop
+from simroom.sim.peers import GONE, Peer
+from simroom.sim.progress import Wakes
 from simroom.workload.streams import mix
 
 _OPENED: Final = 0
@@ -41,37 +44,6 @@ _Entry = tuple[Callable[[Any, Any, Any, Any], None], Any, Any, Any, Any]
 """A call of the oracle that is still to be made, with its four arguments."""
 
 
-class Peer(Protocol):
-    """What is at the far end of a connection."""
-
-    name: str
-    number: int
-    """Its number in the ledger."""
-    connection: int | None
-    """Its connection as it sees it; None: it has none."""
-    luck: int
-    """64 bits of chance that are its own."""
-
-    @property
-    def kind(self) -> PeerKind:
-        """Which path it connects on."""
-        ...
-
-    @property
-    def steady(self) -> bool:
-        """Nothing in the scenario can take its connection away."""
-        ...
-
-    @property
-    def awaits_members(self) -> bool:
-        """It is entering a room and waits to be shown the members."""
-        ...
-
-    def deliver(self, message: Any) -> None:
-        """A message has arrived."""
-        ...
-
-
 class Port:
     """Between the world and the scheduler.
 
@@ -82,7 +54,7 @@ class Port:
     that it arrives or when, so it needs no entry of its own in the engine's queue.
 
     Attributes:
-        airborne: Utterances and results that are on their way.
+        airborne: Utterances and results that are on their way, and ends of connections.
     """
 
     def __init__(
@@ -94,7 +66,6 @@ class Port:
         hops: dict[tuple[PeerKind, str], Hop],
     ) -> None:
         self._engine = engine
-        self._scheduler = scheduler
         self._oracle = oracle
         self._ledger = ledger
         self._session_up = hops["session", "up"]
@@ -111,7 +82,7 @@ class Port:
         self._node_down_arrays = self._node_down.arrays
         self._fan_out_arrays = *self._session_down.arrays, self._steady
         self._codes: dict[type, int] = {}
-        self._armed_at: int | None = None
+        self._wakes = Wakes()
         self._journal: list[_Entry] = []
         self.trace = array("q")
         """Control messages as (instant, first connection, kind, how many); jobs and results are in the ledger."""
@@ -120,8 +91,16 @@ class Port:
         self._on_received = self._received
         self._on_heard = self._heard
         self._on_answered = self._answered
-        self._receive = scheduler.received
         self._judge_received = oracle.received
+        self._carries(scheduler)
+
+    def _carries(self, scheduler: SchedulerPort) -> None:
+        """From now on it is this scheduler that messages are carried to and from."""
+        self._scheduler = scheduler
+        self._receive = scheduler.received
+        # A scheduler that writes down what it does may want to know what the scenario calls whom.
+        self._tell_name: Callable[[int, str], None] | None = getattr(scheduler, "named", None)
+        self._armed_at: int | None = None
 
     # --- towards the scheduler
 
@@ -136,17 +115,33 @@ class Port:
         self._steady.append(peer.steady)
         self._peers.append(peer)
         self._oracle.named(connection, peer.name)
+        if self._tell_name is not None:
+            self._tell_name(connection, peer.name)
         luck = peer.luck
         peer.luck = mix(luck, _AGAIN)
-        self._up[peer.kind].open(connection, mix(luck, _UP))
-        self._down[peer.kind].open(connection, mix(luck, _DOWN))
-        at = self._up[peer.kind].arrival(connection, self._engine.instant)
-        self._engine.call_at(at, self._opened, (connection, peer.kind))
+        # Both kinds of hop: a scheduler may send to anybody what is not meant for its kind.
+        for up in self._up.values():
+            up.open(connection, mix(luck, _UP))
+        for down in self._down.values():
+            down.open(connection, mix(luck, _DOWN))
+        self._announce(peer, connection)
         return connection
 
-    def close(self, peer: Peer, connection: int) -> None:
-        """End a connection from the peer's side; what it sent before arrives before."""
+    def _announce(self, peer: Peer, connection: int) -> None:
+        """Have the scheduler hear of a new connection."""
         at = self._up[peer.kind].arrival(connection, self._engine.instant)
+        self._engine.call_at(at, self._opened, (connection, peer.kind))
+
+    def close(self, peer: Peer, connection: int, unnoticed_time: int = 0) -> None:
+        """End a connection from the peer's side; what it sent before arrives before.
+
+        Args:
+            peer: Whose it is.
+            connection: Which.
+            unnoticed_time: How much longer than the way up takes until the scheduler hears of it.
+        """
+        self.airborne += 1
+        at = self._up[peer.kind].arrival(connection, self._engine.instant) + unnoticed_time
         self._engine.call_at(at, self._closed, connection)
 
     def send(self, peer: Peer, connection: int, message: Incoming) -> None:
@@ -192,11 +187,12 @@ class Port:
         self._after(outputs, now)
 
     def _closed(self, connection: int) -> None:
+        self.airborne -= 1
         now = self._engine.instant
         outputs = self._scheduler.closed(connection, now)
         self._journal.append((self._judge_closed, connection, None, now, outputs))
         self.trace.extend((now, connection, _CLOSED, 1))
-        self._peers[connection] = None
+        self._peers[connection] = GONE[self._peers[connection].kind]
         self._after(outputs, now)
 
     def _heard(self, argument: tuple[int, Utterance, UtteranceRow]) -> None:
@@ -243,6 +239,10 @@ class Port:
         outputs = self._scheduler.wake(now)
         self._journal.append((self._judge_woken, None, None, now, outputs))
         self._after(outputs, now)
+        if self._armed_at is not None and self._armed_at <= now:
+            self._wakes.count(now, in_vain=not outputs)
+            if len(self._journal) > JOURNAL_MAX:
+                self.judge()
 
     # --- from the scheduler
 
@@ -253,7 +253,10 @@ class Port:
             for to, message in outputs:
                 kind = type(message)
                 if kind is JobAssign:
-                    (connection,) = to
+                    try:
+                        (connection,) = to
+                    except ValueError:
+                        continue  # a scheduler's mistake, and not one that can be carried out
                     places[connection] = spot = places[connection] + steps[connection] & LAST_PLACE
                     at = now + table[spot]
                     before = free_at[connection]
@@ -324,6 +327,8 @@ class Port:
         self._journal.append((self._judge_arrival, connection, message, row, at))
 
     def _send_other(self, to: tuple[int, ...], message: Outgoing, now: int) -> None:
+        if not to:
+            return
         kind = type(message)
         code = self._codes.setdefault(kind, len(self._codes) + 2)
         self.trace.extend((now, to[0], code, len(to)))
@@ -373,3 +378,17 @@ class Port:
         self._oracle.arrived(connection, message, row, at)
         if row != NONE:
             self._ledger.delivery(row, self._numbers[connection], at)
+
+
+CALLS: Final[Mapping[CodeType, str]] = {
+    Port.open.__code__: "a connection's name",
+    Port._opened.__code__: "a connection was opened",
+    Port._closed.__code__: "a connection has ended",
+    Port.hear.__code__: "",
+    Port._received.__code__: "",
+    Port._answered.__code__: "",
+    Port._woken.__code__: "it was woken",
+    Port._after.__code__: "when to wake it",
+    Port._arm.__code__: "when to wake it",
+}
+"""The functions in which a scheduler is called, and what for; empty: for a message."""

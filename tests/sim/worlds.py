@@ -111,6 +111,11 @@ class Tap:
     def wake(self, now: int) -> list[Addressed]:
         return self._noted(self.real.wake(now), now)
 
+    def forget_after(self, at: int) -> None:
+        """Forget what passed later: that everybody left is no part of a run."""
+        self.said = [each for each in self.said if each.at <= at]
+        self.sent = [each for each in self.sent if each.at <= at]
+
     def _noted(self, outputs: list[Addressed], now: int) -> list[Addressed]:
         self.sent.extend(Passed(now, connection, message) for to, message in outputs for connection in to)
         return outputs
@@ -141,4 +146,6 @@ def tapped(data: Data, seed: int = 1) -> tuple[RunData, Tap]:
         return taps[-1]
 
     run = simulate(loaded(data), seed=seed, scheduler=factory)
+    for tap in taps:
+        tap.forget_after(run.ended_at)
     return run, taps[0]
