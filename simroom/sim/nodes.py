@@ -36,6 +36,19 @@ class SimNode(PlainNode):
         wasted_work: What was done of jobs that were lost or failed, whole microseconds of an undisturbed GPU.
     """
 
+    # What holds for all nodes that nothing has happened to stands in the class: an object with more than thirty
+    # attributes of its own takes more memory, and every look at one of them more time.
+    troubles: Troubles | None = None
+    lost_count = 0
+    wasted_work = 0
+    _exact: Exact | None = None
+    _returning = False  # it is down, and comes back by itself
+    _paused = False
+    _factor = 1.0
+    _skew = 0
+    _previous: JobAssign | None = None  # the job that ended last
+    _beat_number = 0
+
     def __init__(
         self,
         name: str,
@@ -50,19 +63,11 @@ class SimNode(PlainNode):
         exact: Exact | None = None,
     ) -> None:
         super().__init__(name, number, spec, engine, port, key, background, time_zero, tags)
-        self.troubles: Troubles | None = None
-        self.lost_count = 0
-        self.wasted_work = 0
         self._tags = tags
-        self._exact = exact
-        self._returning = False  # it is down, and comes back by itself
-        self._paused = False
+        if exact is not None:
+            self._exact = exact
         self._kept: list[tuple[Callable[[Any], None], Any]] = []  # what is to be done at the resume, in order
         self._evicted: list[int] = []  # holds on models that end with the faults at the latest
-        self._factor = 1.0
-        self._skew = 0
-        self._previous: JobAssign | None = None  # the job that ended last
-        self._beat_number = 0
 
     def has(self, gpu: SimGpu) -> None:
         """Put the GPU in."""
