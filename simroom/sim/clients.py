@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
@@ -33,6 +33,9 @@ from simroom.sim.person import Person
 from simroom.sim.port import Port, UtteranceRow
 from simroom.sim.room import SimRoom
 from simroom.workload.streams import mix, mix_one
+
+ASK_AGAIN_TIME: Final = 1_000_000
+"""How long whoever is refused again and again waits before it asks once more."""
 
 
 class _Speaker:
@@ -66,6 +69,7 @@ class Client(_Speaker):
     __slots__ = (
         "_asked",
         "_code",
+        "_refused_count",
         "_token",
         "_told_lang",
         "awaits_members",
@@ -122,6 +126,7 @@ class Client(_Speaker):
         self.next_index = 0
         self.unspoken_count = 0
         self._token: str | None = None
+        self._refused_count = 0  # in a row
         self._asked = False  # it has asked to open or enter the room and has no answer yet
         self._code: str | None = None  # of the room it was last in or tried to enter
         self._told_lang: str | None = None  # preferred language as the scheduler was last told
@@ -348,12 +353,20 @@ class Client(_Speaker):
             self._asked = False
             if room.opener is self:
                 room.opener_lost()
-            self.enter()
+            self._refused_count += 1
+            if self._refused_count == 1:
+                self.enter()
+            else:  # a scheduler that insists is asked now and then, not for ever at one instant
+                self._port.call_later(ASK_AGAIN_TIME, self._ask_again, self.connection)
         elif room.opener is not self:
             self._asked = self.awaits_members = False
             if message.code == ErrorCode.ROOM_NOT_FOUND and self._code is not None:
                 room.code_lost(self._code)
                 self.enter()
+
+    def _ask_again(self, connection: int | None) -> None:
+        if connection == self.connection:
+            self.enter()
 
     # --- its own state
 
@@ -383,6 +396,7 @@ class Client(_Speaker):
 
     def _in(self) -> None:
         self.in_room = True
+        self._refused_count = 0
         if self.room is not None:
             self.room.present_count += 1
             if self.room.on_presence is not None:

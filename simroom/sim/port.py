@@ -170,6 +170,10 @@ class Port:
         at = self._session_up.arrival(connection, engine.instant)
         engine.call_at(at, self._on_heard, (connection, message, row))
 
+    def call_later(self, span: int, act: Callable[[Any], None], argument: object) -> None:
+        """Have ``act(argument)`` called in so many microseconds."""
+        self._engine.call_at(self._engine.instant + span, act, argument)
+
     def call_at_arrival(self, connection: int, sent_at: int, act: Callable[[Any], None], argument: object) -> None:
         """Have an utterance made when it arrives at the scheduler; ``act`` counts it as landed and may ``hear`` it.
 
