@@ -121,7 +121,7 @@ _BUGS: Final = (
     _bug(65, "stale_close_ends_session", rooms.StaleCloseEndsSession, "I1", "reply"),
     _bug(66, "repeated_utterance_taken", rooms.RepeatedUtteranceTaken, "I1", "I2", "reply"),
     # One more of attempts.
-    _bug(67, "lost_nodes_jobs_vanish", attempts.LostNodesJobsVanish, "I5", "I6"),
+    _bug(67, "lost_nodes_jobs_vanish", attempts.LostNodesJobsVanish, "I5", "I6", "L1"),
 )
 
 BUGS: Final[Mapping[str, Bug]] = MappingProxyType({bug.name: bug for bug in _BUGS})

@@ -83,9 +83,6 @@ class ExpiryForgetsJobs(Broken):
 class ExpiryKeepsDelivering(Broken):
     """The results of a room that has expired go on to those who were in it."""
 
-    class Routing(ARouting):
-        """Recipients of a room that has expired are those who were in it."""
-
     class Lobby(ALobby):
         def _end_room(self, room: Room, out: list[Addressed]) -> None:
             if room.members:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Final
 
 from msgspec import Struct
 
@@ -16,8 +17,8 @@ from simroom.scenario.printable import quoted
 from simroom.study.killing import CLEAN, SEEDS, TRIES, Plan, Proof, bank, proof_data, proven
 from simroom.study.summary import dumps
 
-QUICK_SEEDS = 200
-QUICK_CLEAN = 100
+QUICK_CLEAN: Final = 100
+"""Random scenarios with no bug where it is to be quick."""
 
 
 class Options(Struct, frozen=True):
@@ -27,7 +28,7 @@ class Options(Struct, frozen=True):
         bugs: Names, comma-separated; None: all.
         seeds: Random scenarios that a bug may take; None: as usual.
         clean: Random scenarios with no bug; None: as usual.
-        quick: Fewer of both, and scenarios are left as large as they are.
+        quick: Fewer with no bug, and the others are left as large as they are.
         jobs: Processes at work; None: one for each processor.
         as_json: Print JSON to stdout, and nothing else there.
         colour: Whether colours may be used.
@@ -52,10 +53,10 @@ def oracle_test(options: Options) -> int:
     Raises:
         StopError: There is no such bug.
     """
-    usual_seeds, usual_clean = (QUICK_SEEDS, QUICK_CLEAN) if options.quick else (SEEDS, CLEAN)
+    usual_clean = QUICK_CLEAN if options.quick else CLEAN
     plan = Plan(
         bugs=_names(options.bugs),
-        seeds=usual_seeds if options.seeds is None else options.seeds,
+        seeds=SEEDS if options.seeds is None else options.seeds,
         clean=usual_clean if options.clean is None else options.clean,
         tries=0 if options.quick else TRIES,
         jobs=options.jobs or os.cpu_count() or 1,

@@ -47,7 +47,7 @@ def _headline(proof: Proof, seconds: float) -> Text:
     text = Text(" ").append(f" {word.upper()} ", _STYLES[word])
     noticed = sum(kill.seed is not None for kill in proof.kills)
     text.append(f"  {noticed:,} of {figures.counted(len(proof.plan.bugs), 'bug')} noticed")
-    text.append(f" · {len(proof.alarms):,} alarms in {len(proof.calm):,} scenarios with no bug")
+    text.append(f" · {len(proof.alarms):,} false alarms in {len(proof.calm):,} scenarios")
     return text.append(f" · {seconds:.0f} s")
 
 
@@ -73,9 +73,12 @@ def _alarm(alarm: Calm) -> str:
 def _bugs(proof: Proof) -> RenderableType:
     numbers = {bug.name: bug.number for bug in bank()}
     grid = Grid.grid(padding=(0, 2, 0, 0))
-    for justify in ("right", "left", "right", "left", "right"):
-        grid.add_column(justify=justify, no_wrap=True)
-    grid.add_row(*(Text(word, style="bold") for word in ("#", "Bug", "Seeds", "Noticed by", "Operations")))
+    grid.add_column(justify="right", no_wrap=True, min_width=2)
+    grid.add_column(no_wrap=True, min_width=max(len(kill.bug) for kill in proof.kills) if proof.kills else 6)
+    grid.add_column(justify="right", no_wrap=True, min_width=5)
+    grid.add_column(overflow="fold")  # where much is breached at once, it takes two lines
+    grid.add_column(justify="right", no_wrap=True, min_width=8)
+    grid.add_row(*(Text(word, style="bold") for word in ("#", "Bug", "Seeds", "Noticed by", "Smallest")))
     for kill in proof.kills:
         grid.add_row(Text(str(numbers[kill.bug])), Text(kill.bug), *_fate(kill))
     if proof.calm:

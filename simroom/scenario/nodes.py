@@ -346,7 +346,8 @@ class NodeGroup(Named):
     pairs: Annotated[tuple[LanguagePair, ...], BeforeValidator(as_list), Field(min_length=1)] | None = None
     """It translates these pairs, for example zh>en. Default: every pair that the scenario can need."""
     modules: Annotated[tuple[ModuleName, ...], BeforeValidator(as_list)] | None = None
-    """Modules it has installed. Default: those that the scenario's features need."""
+    """Modules it has installed, and no others, even if these need them. Default: those that the scenario's features
+    need, with all that they need."""
     public: bool = True
     """Whether it takes jobs from everybody."""
 

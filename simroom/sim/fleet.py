@@ -268,7 +268,7 @@ def models_of(
     group: NodeGroup, pairs: Sequence[tuple[str, str]], modules: tuple[str, ...]
 ) -> tuple[InstalledModel, ...]:
     """The models of a node: one ASR, one NMT for each pair, one TTS for each target, one for each module."""
-    chosen = modules if group.modules is None else expand(group.modules)
+    chosen = modules if group.modules is None else group.modules  # to the letter, so that one can lack what it needs
     models = [InstalledModel("asr", "asr", "1")]
     models += [InstalledModel(f"nmt-{src}-{tgt}", "nmt", "1", src, tgt) for src, tgt in pairs]
     targets = dict.fromkeys(tgt for _, tgt in pairs)

@@ -35,11 +35,18 @@ CHUNK: Final = 25
 LIMIT_SECONDS: Final = 1_200.0
 """A piece of work that takes longer is given up."""
 
+_LATER: Final = "judged at the end, after every step was: says what is stuck, and holds where no step can be judged"
+_FARTHER: Final = "judged where results arrive: for networks that lose or repeat, and where nobody sees the port"
 WHY: Final = {
-    "may": "judged where results arrive: for networks that lose or repeat, and for systems whose port nobody sees",
-    "must": "judged where results arrive: for networks that lose or repeat, and for systems whose port nobody sees",
+    "I7": "who gets what is not for it is noticed by I1 too: says that it got out of the room",
+    "L1": _LATER,
+    "L2": _LATER,
+    "L3": _LATER,
+    "L4": _LATER,
+    "may": _FARTHER,
+    "must": _FARTHER,
 }
-"""Why there are invariants that no bug of a scheduler needs: what it sends is judged before it can arrive."""
+"""Why there are invariants that no bug of the bank needs."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
