@@ -151,7 +151,7 @@ def test_inspect_shows_a_scenario_that_can_be_run_as_it_is_and_what_it_comes_to(
 def test_inspect_as_json_is_json_alone(folder: Path) -> None:
     done = simroom("inspect", "standup.yaml", "--json", at=folder)
     content = json.loads(done.stdout)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert content["scenario"]["rooms"][0]["count"] == 2
     assert content["estimate"]["rooms"] == 2
     assert content["estimate"]["deliveries"] > content["estimate"]["jobs"] > content["estimate"]["utterances"] > 0

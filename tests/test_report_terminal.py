@@ -17,6 +17,7 @@ from simroom.report.console import console, plain_text, say, write
 from simroom.report.progress import ProgressLine
 from simroom.report.terminal import Next, Written, headline, report
 from simroom.sim.run import Progress, RunData
+from simroom.sim.tally import FaultUse
 from simroom.study.conclusion import conclude
 from simroom.study.expect import read
 from simroom.study.summary import Source, Timing
@@ -135,9 +136,46 @@ def test_a_failure_leads_with_what_broke_and_for_whom() -> None:
 
 def test_invariants_that_were_never_judged_are_named() -> None:
     text = told(example(verdict=verdict(judgements={"I1": 3, "I2": 4})))
-    assert "2 invariants, 7 judgements · never judged: I3, I4, I5, I6, I7, token, reply, may, must" in " ".join(
-        text.split()
+    assert (
+        "2 invariants, 7 judgements · never judged: I3, I4, I5, I6, I7, L1, L2, L3, L4, token, reply, may, must"
+        in " ".join(text.split())
     )
+
+
+def test_faults_are_told_with_how_often_they_struck_those_alike_together() -> None:
+    def use(label: str, count: int) -> FaultUse:
+        return FaultUse(label, label.split(maxsplit=1)[0], count, (), ())
+
+    faults = (use("crash desktop-1", 3), use("slow 1 of all nodes", 1_200), use("crash desktop-1", 1), use("clog a", 0))
+    text = " ".join(told(example(faults=faults)).split())
+    assert "Faults crash desktop-1 4\u00d7 · slow 1 of all nodes 1,200\u00d7 · clog a 0\u00d7 Jobs" in text
+    assert "! fault clog a never fired" in text
+    assert "Faults" not in told(example())
+    many = " ".join(told(example(faults=tuple(use(f"crash n-{number}", 1) for number in range(14)))).split())
+    assert "crash n-9 1\u00d7 · 4 more" in many
+
+
+def test_the_headline_says_which_bug_was_on() -> None:
+    run = example(
+        scenario=scenario(bug="no_order"),
+        verdict=verdict(violations=(breach(),), counts={"missing": 1}, breaches={("I1", "missing"): 1}),
+    )
+    first, second, *_ = told(run, "violations{invariant=I1} == 1").strip().splitlines()
+    assert first.strip() == "PASSED  Stand-up in three languages · with the bug no_order"
+    assert second.strip().startswith("seed 7")
+
+
+def test_a_halted_run_leads_with_why() -> None:
+    text = told(example(halted="the scheduler did not answer within 60 s: utterance at 12 s"))
+    assert text.strip().startswith("FAILED  the run was halted: the scheduler did not answer within 60 s")
+
+
+def test_what_is_stuck_is_told_among_what_broke() -> None:
+    found = breach(invariant="L1", kind="stuck", what="nothing was heard of its end, due 5.000 s ago", recipients=())
+    text = told(example(verdict=verdict(violations=(found,), counts={"stuck": 1}, breaches={("L1", "stuck"): 1})))
+    assert text.strip().startswith("FAILED  1 violation of liveness")
+    assert "stuck 1" in text
+    assert "nothing was heard of its end" in text
 
 
 def test_an_empty_run_says_so_loudly_and_shows_no_figures() -> None:

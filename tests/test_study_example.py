@@ -218,6 +218,7 @@ def test_counts_are_of_the_whole_run_the_warm_up_and_living_jobs_included(table:
         "jobs.rejected": 1,
         "jobs.expired": 0,
         "jobs.dropped_late": 0,
+        "jobs.lost": 0,
         "jobs.living": 1,
         "deliveries": 5,
         "deliveries.missing": 0,
@@ -225,7 +226,9 @@ def test_counts_are_of_the_whole_run_the_warm_up_and_living_jobs_included(table:
         "deliveries.duplicate": 0,
         "deliveries.out_of_order": 0,
         "deliveries.leaked": 0,
+        "deliveries.wrong": 0,
         "violations": 0,
+        "wrong_answers": 0,
         "rejected": 1,
         "nodes.count": 2,
     }

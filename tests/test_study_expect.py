@@ -36,6 +36,9 @@ def table() -> Table:
         ("throughput >= 10/s", "throughput", {}, None, 10),
         ("playback_queue.max <= 5", "playback_queue", {}, "max", 5),
         ("fan_out_skew.p99 < 0.2 s", "fan_out_skew", {}, "p99", 200_000),
+        ("violations{invariant=L1} == 0", "violations", {"invariant": "L1"}, None, 0),
+        ("violations{invariant=I1,kind=missing} == 1", "violations", {"invariant": "I1", "kind": "missing"}, None, 1),
+        ("wrong_answers{how=empty} > 0", "wrong_answers", {"how": "empty"}, None, 0),
     ],
 )  # fmt: skip
 def test_an_expectation_is_a_measure_tags_a_statistic_and_a_bound(
@@ -60,7 +63,12 @@ def test_an_expectation_is_a_measure_tags_a_statistic_and_a_bound(
         ("violations.max == 0", "'violations.max'", "without a statistic", "violations"),
         ("violation == 0", "'violation'", "a measure", "violations"),
         ("delivery_latency{lang=ja}.p95 < 2s", "'lang'", "a tag that delivery_latency has", "language"),
-        ("violations{language=ja} == 0", "'language'", "(none)", None),
+        ("violations{language=ja} == 0", "'language'", "(invariant, kind)", None),
+        ("deliveries.missing{language=ja} == 0", "'language'", "(none)", None),
+        ("violations{invariant=I9} == 0", "'I9'", "a known invariant, one of I1, I2,", None),
+        ("violations{invariant=i1} == 0", "'i1'", "a known invariant", "I1"),
+        ("violations{kind=lost} == 0", "'lost'", "a known kind, one of missing, extra,", None),
+        ("wrong_answers{how=swapped} == 0", "'swapped'", "a known how, one of another_utterance,", None),
         ("jobs{language} == 0", "'language'", "a tag and its value", None),
         ("jobs{} == 0", "''", "a tag and its value", None),
         ("jobs{language=ja,language=en} == 0", "'language=en'", "each tag once", None),
@@ -138,3 +146,25 @@ def test_expectations_about_violations_see_all_of_them_kept_or_not() -> None:
     broken = Table(example(verdict=verdict(counts={"missing": 150, "accounts": 1})))
     outcomes = judge([read("violations == 0"), read("deliveries.missing < 150"), read("deliveries.extra == 0")], broken)
     assert [(one.passed, one.value) for one in outcomes] == [(False, 151), (False, 150), (True, 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("violations{invariant=I1} == 5", 5),
+        ("violations{invariant=I1,kind=missing} == 3", 3),
+        ("violations{kind=missing} == 4", 4),
+        ("violations{invariant=must} == 1", 1),
+        ("violations{invariant=I3} == 0", 0),
+        ("violations{invariant=I3,kind=stuck} == 0", 0),
+        ("violations{kind=stuck} == 0", 0),
+        ("violations == 6", 6),
+    ],
+)
+def test_violations_are_selected_by_invariant_and_kind(text: str, value: int) -> None:
+    content = verdict(
+        counts={"missing": 4, "extra": 2},
+        breaches={("I1", "missing"): 3, ("I1", "extra"): 2, ("must", "missing"): 1},
+    )
+    [outcome] = judge([read(text)], Table(example(verdict=content)))
+    assert (outcome.passed, outcome.value, outcome.reason) == (True, value, None)

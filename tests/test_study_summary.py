@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_study_example import MS, SECOND, Scribe, breach, empty, example, scenario, verdict
+from test_study_example import MS, SECOND, ZERO, Scribe, breach, empty, example, scenario, verdict
 
 from simroom.oracle.ledger import JobEnd
 from simroom.sim.run import RunData
+from simroom.sim.tally import FaultUse
 from simroom.study.conclusion import Conclusion, conclude
 from simroom.study.expect import read
 from simroom.study.summary import Source, Timing, dumps, summary, timing
@@ -104,7 +105,7 @@ def test_a_run_that_does_not_drain_fails_unless_it_was_not_given_the_time() -> N
 def test_the_summary_says_what_ran_and_what_came_of_it() -> None:
     got = summarised(example())
     assert list(got)[:4] == ["schema_version", "simroom", "verdict", "partial"]
-    assert (got["schema_version"], got["verdict"], got["partial"], got["seed"]) == (1, "passed", False, 7)
+    assert (got["schema_version"], got["verdict"], got["partial"], got["seed"]) == (2, "passed", False, 7)
     assert got["scenario"] == {"name": "Stand-up", "file": "standup.yaml", "hash": "0f" * 32}
     assert got["counts"]["jobs"] == {
         "total": 7,
@@ -114,6 +115,7 @@ def test_the_summary_says_what_ran_and_what_came_of_it() -> None:
         "rejected": 1,
         "expired": 0,
         "dropped_late": 0,
+        "lost": 0,
         "living": 1,
     }
     assert got["counts"]["rejected"] == {"CAPACITY_EXCEEDED": 1}
@@ -164,6 +166,41 @@ def test_violations_are_told_up_to_a_number_and_counted_all() -> None:
     assert got["first"][1]["utterance_index"] == 1
     # On the scenario's clock, not the engine's.
     assert got["first"][0]["at_us"] == 11_500 * MS
+
+
+def test_what_is_stuck_lost_or_wrong_is_in_the_summary() -> None:
+    content = verdict(
+        counts={"missing": 2, "stuck": 1},
+        breaches={("I1", "missing"): 2, ("L1", "stuck"): 1},
+        stuck=("r1/zh #3 → ja: nothing was heard of its end",),
+        unfinished=("r1/zh #4 → ja waits for a slot: CAPACITY_EXCEEDED",),
+        wrong_answers={"another_utterance": {"n1": 2, "n2": 1}, "empty": {"n2": 1}},
+        wrong_deliveries=5,
+    )
+    got = summarised(example(verdict=content, halted="the scheduler was woken too often at 3 s"))
+    assert (got["halted"], got["bug"]) == ("the scheduler was woken too often at 3 s", None)
+    assert got["stuck"] == ["r1/zh #3 → ja: nothing was heard of its end"]
+    assert got["unfinished"] == ["r1/zh #4 → ja waits for a slot: CAPACITY_EXCEEDED"]
+    assert got["wrong_answers"] == {"another_utterance": {"n1": 2, "n2": 1}, "empty": {"n2": 1}}
+    assert got["counts"]["deliveries"]["wrong"] == 5
+    assert got["violations"]["by_invariant"] == {"I1": 2, "L1": 1}
+
+
+def test_faults_are_in_the_summary_on_the_scenarios_clock() -> None:
+    use = FaultUse("crash desktop-1", "crash", 2, (ZERO + 3 * SECOND, ZERO + 9 * SECOND), (ZERO + 4 * SECOND, None))
+    assert summarised(example(faults=(use,)))["faults"] == [
+        {
+            "label": "crash desktop-1",
+            "kind": "crash",
+            "fired": 2,
+            "at_us": [3 * SECOND, 9 * SECOND],
+            "until_us": [4 * SECOND, None],
+        }
+    ]
+
+
+def test_a_bug_that_was_on_is_in_the_summary() -> None:
+    assert summarised(example(scenario=scenario(bug="no_order")))["bug"] == "no_order"
 
 
 def test_expectations_are_in_the_summary_with_their_value_and_place() -> None:

@@ -99,7 +99,7 @@ def report(
     """
     parts: list[RenderableType] = [Text(), *headline(table, conclusion, source, spent)]
     parts += _violations(table)
-    parts += [Text(), _rows([*_fan_out(table), *_jobs(table)])]
+    parts += [Text(), _rows([*_fan_out(table), *_faults(table), *_jobs(table)])]
     if table.run.ledger.delivery_count:
         parts += [Text(), _latencies(table)]
     parts += [Text(), _rows([*_playback(table), *_nodes(table), *_expectations(conclusion.outcomes, source)])]
@@ -119,6 +119,8 @@ def headline(table: Table, conclusion: Conclusion, source: Source, spent: Timing
     first.append(f" {conclusion.word.upper()} ", style=_STYLES[conclusion.word])
     first.append(" ")
     name = printable(source.name or source.stem)
+    if run.scenario.bug is not None:
+        name += f" · with the bug {run.scenario.bug}"
     title = Text(f"seed {run.seed} · {figures.long_time(max(0, run.ended_at - run.time_zero))} simulated")
     title.append(f" in {spent.wall_seconds:.1f} s")
     if spent.speed is not None:
@@ -132,8 +134,14 @@ def headline(table: Table, conclusion: Conclusion, source: Source, spent: Timing
         reasons = [printable(reason) for reason in conclusion.reasons]
         lines = [first.append(reasons[0], style="bold"), *(Text(f"   {reason}") for reason in reasons[1:])]
         lines.append(Text(f"   {name} · ").append_text(title))
-    lines += [Text(f" ! {printable(warning)}", style="bold") for warning in conclusion.warnings]
-    return list(lines)
+    if not conclusion.warnings:
+        return list(lines)
+    grid = Grid.grid()
+    grid.add_column(width=3, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for warning in conclusion.warnings:
+        grid.add_row(Text(" !", style="bold"), Text(printable(warning), style="bold"))
+    return [*lines, grid]
 
 
 def _under(text: Text) -> Text:
@@ -216,6 +224,18 @@ def _fan_out(table: Table) -> Iterable[Row]:
     if never:
         line.append(f" · never judged: {', '.join(never)}", style="dim")
     yield "", line
+
+
+def _faults(table: Table) -> Iterable[Row]:
+    """How often each fault struck, those that are called alike together."""
+    counts: dict[str, int] = {}
+    for use in table.run.faults:
+        counts[use.label] = counts.get(use.label, 0) + use.fired_count
+    told = [f"{printable(label)} {count:,}{figures.TIMES}" for label, count in list(counts.items())[:ROWS_TOLD]]
+    if len(counts) > ROWS_TOLD:
+        told.append(f"{len(counts) - ROWS_TOLD:,} more")
+    if told:
+        yield "Faults", Text(" · ".join(told))
 
 
 def _jobs(table: Table) -> Iterable[Row]:

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from simroom.oracle.verdict import HOWS, INVARIANTS, KINDS
 from simroom.scenario.nearest import nearest
 from simroom.scenario.printable import quoted
 from simroom.scenario.schema import Expectation as Stated
@@ -39,6 +40,14 @@ _PARTS: Final = re.compile(
 )
 _LONGEST: Final = 500
 _NUMBER: Final = re.compile(r"^[0-9]{1,18}(?:\.[0-9]{1,9})?$")
+_FIXED: Final[dict[str, tuple[str, ...]]] = {
+    "mode": MODES,
+    "reason": REASONS,
+    "invariant": tuple(INVARIANTS),
+    "kind": tuple(KINDS),
+    "how": tuple(HOWS),
+}
+"""Tags whose values are the same for every run."""
 _UNIT_WORDS: Final[dict[Unit, str]] = {
     "time": "a time with its unit (ms, s, min), for example 2.5s",
     "share": "a share, for example 85% or 0.85",
@@ -199,7 +208,7 @@ def _check_tag_value(tag: str, value: str) -> None:
     """Refuse what no run could have. Languages and groups are for the run to say."""
     if tag == "room_size" and not re.fullmatch(r"[0-9]{1,9}", value):
         raise UnfitError(quoted(value), "a room size, a whole number of members")
-    fixed = {"mode": MODES, "reason": REASONS}.get(tag)
+    fixed = _FIXED.get(tag)
     if fixed is not None and value not in fixed:
         raise UnfitError(quoted(value), f"a known {tag}, one of {', '.join(fixed)}", nearest(value, fixed))
 

@@ -50,6 +50,9 @@ TAG_MEANINGS: Final = {
     "node": "node group of the scenario",
     "mode": "room or single (the speaker was in no room, or alone)",
     "reason": "exclude reason",
+    "invariant": "key of an invariant",
+    "kind": "kind of violation",
+    "how": "what is wrong with an answer",
 }
 
 
@@ -116,8 +119,27 @@ def _breaches(kind: str) -> Callable[[Table, Tags], Values]:
     return compute
 
 
-def _violations(table: Table, _tags: Tags) -> Values:
-    return {None: table.run.verdict.violation_count}
+def _violations(table: Table, tags: Tags) -> Values:
+    verdict = table.run.verdict
+    wanted = {tag: table.spelled(tag, value) for tag, value in tags.items()}
+    if "invariant" in wanted:
+        counts = (
+            count
+            for (invariant, kind), count in verdict.breaches.items()
+            if invariant == wanted["invariant"] and kind == wanted.get("kind", kind)
+        )
+        return {None: sum(counts)}
+    return {None: verdict.counts.get(wanted["kind"], 0) if "kind" in wanted else verdict.violation_count}
+
+
+def _wrong_deliveries(table: Table, _tags: Tags) -> Values:
+    return {None: table.run.verdict.wrong_deliveries}
+
+
+def _wrong_answers(table: Table, tags: Tags) -> Values:
+    by_how = table.run.verdict.wrong_answers
+    chosen = [by_how.get(table.spelled("how", tags["how"]), {})] if "how" in tags else by_how.values()
+    return {None: sum(sum(by_node.values()) for by_node in chosen)}
 
 
 def _rejected(table: Table, tags: Tags) -> Values:
@@ -241,7 +263,23 @@ def _counts() -> list[Measure]:
             Measure(f"deliveries.{kind}", "count", f"deliveries that the oracle found {kind}", (), (), _breaches(kind))
             for kind in DELIVERY_KINDS
         ),
-        Measure("violations", "count", "breaches of the invariants, of every kind", (), (), _violations),
+        Measure(
+            "deliveries.wrong",
+            "count",
+            "deliveries of what a node had answered wrongly: no violation, as the scheduler cannot know",
+            (),
+            (),
+            _wrong_deliveries,
+        ),
+        Measure(
+            "violations",
+            "count",
+            "breaches of the invariants, of every kind",
+            (),
+            ("invariant", "kind"),
+            _violations,
+        ),
+        Measure("wrong_answers", "count", "answers of nodes that counted and were wrong", (), ("how",), _wrong_answers),
         Measure(
             "rejected", "count", "jobs that no node could take, first or later attempt", (), ("reason",), _rejected
         ),

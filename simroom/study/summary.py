@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -25,9 +25,12 @@ from simroom.study.expect import Outcome
 from simroom.study.measures import DELIVERY_KINDS, MEASURES, Measure, Value, Values
 from simroom.study.table import PARTS, Table, Tags
 
-SCHEMA_VERSION: Final = 1
+if TYPE_CHECKING:
+    from simroom.sim.tally import FaultUse
+
+SCHEMA_VERSION: Final = 2
 VIOLATIONS_SHOWN: Final = 100
-"""Violations told one by one in the summary; all of them are counted."""
+"""Violations told one by one in the summary, and so many things that are stuck; all of them are counted."""
 
 _PLACES: Final = 6
 """Decimals of shares, ratios and rates."""
@@ -86,6 +89,8 @@ def summary(table: Table, conclusion: Conclusion, source: Source) -> dict[str, A
         "verdict": conclusion.word,
         "partial": run.interrupted,
         "undrained": run.undrained,
+        "halted": run.halted,
+        "bug": run.scenario.bug,
         "reasons": list(conclusion.reasons),
         "warnings": list(conclusion.warnings),
         "scenario": {"name": source.name, "file": source.file, "hash": source.hash},
@@ -104,6 +109,10 @@ def summary(table: Table, conclusion: Conclusion, source: Source) -> dict[str, A
         "invariants": {
             key: {"name": name, "judged": run.verdict.judgements.get(key, 0)} for key, name in INVARIANTS.items()
         },
+        "stuck": list(run.verdict.stuck[:VIOLATIONS_SHOWN]),
+        "unfinished": list(run.verdict.unfinished),
+        "wrong_answers": {how: dict(by_node) for how, by_node in run.verdict.wrong_answers.items()},
+        "faults": [_fault(use, run.time_zero) for use in run.faults],
         "measures": _measures(table),
         "by_language": _by(table, "language"),
         "by_room": _by(table, "room"),
@@ -154,7 +163,7 @@ def _counts(table: Table) -> dict[str, Any]:
     jobs = {"total": _count(table, "jobs")}
     jobs.update({end.name.lower(): _count(table, f"jobs.{end.name.lower()}") for end in JobEnd})
     deliveries = {"total": _count(table, "deliveries")}
-    deliveries.update({kind: _count(table, f"deliveries.{kind}") for kind in DELIVERY_KINDS})
+    deliveries.update({kind: _count(table, f"deliveries.{kind}") for kind in (*DELIVERY_KINDS, "wrong")})
     return {
         "utterances": _count(table, "utterances"),
         "unspoken": table.run.unspoken,
@@ -175,8 +184,25 @@ def _violations(table: Table) -> dict[str, Any]:
     return {
         "total": verdict.violation_count,
         "by_kind": dict(sorted(verdict.counts.items())),
+        "by_invariant": _by_invariant(verdict.breaches),
         "told": len(shown),
         "first": [_violation(violation, zero) for violation in shown],
+    }
+
+
+def _by_invariant(breaches: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """How often each invariant was breached, of those that were."""
+    counts = {key: sum(count for (own, _), count in breaches.items() if own == key) for key in INVARIANTS}
+    return {key: count for key, count in counts.items() if count}
+
+
+def _fault(use: FaultUse, zero: int) -> dict[str, Any]:
+    return {
+        "label": use.label,
+        "kind": use.kind,
+        "fired": use.fired_count,
+        "at_us": [at - zero for at in use.at],
+        "until_us": [None if until is None else until - zero for until in use.until],
     }
 
 

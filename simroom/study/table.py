@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simroom.oracle.ledger import NONE, Column
+from simroom.oracle.verdict import HOWS, INVARIANTS, KINDS
 from simroom.stats.playback import Playback, playback
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class Table:
             return tuple(dict.fromkeys(node.group for node in run.nodes))
         if tag == "reason":
             return tuple(run.verdict.refusals)
-        return MODES
+        fixed = {"mode": MODES, "invariant": tuple(INVARIANTS), "kind": tuple(KINDS), "how": tuple(HOWS)}
+        return fixed[tag]
 
     def mask(self, level: Level, tags: Tags) -> Mask:
         """Which rows of ``level`` have all of ``tags``.
