@@ -90,7 +90,7 @@ def test_latencies_below_a_second_are_shown_in_milliseconds() -> None:
 
 
 def test_nodes_show_their_utilisation_by_group() -> None:
-    assert line_with(told(example()), "Nodes") == "Nodes 2 desktop: 30.0 % busy (min 20.0 %, max 40.0 %)"
+    assert line_with(told(example()), "Nodes") == "Nodes 2 desktop: 30.0 % busy (min 20.0 %, max 40.0 %) · stable"
 
 
 def test_expectations_show_value_and_for_a_failure_the_place_in_the_file() -> None:

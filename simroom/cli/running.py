@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from simroom import __version__
-from simroom.cli.app import Force, NoColour, Own, Quiet, Scenario, Seed, app
+from simroom.cli.app import Force, Jobs, NoColour, Own, Quiet, Scenario, Seed, app
 
 
 class RowsChoice(enum.StrEnum):
@@ -33,7 +33,7 @@ Overrides = Annotated[
 
 
 @app.command(
-    epilog="Exit codes: 0 passed, 1 failed, 2 invalid scenario or usage, 3 could not run, 4 nothing to judge, "
+    epilog="Exit codes: 0 passed, 1 failed, 2 invalid scenario or usage, 3 could not run, 4 inconclusive, "
     "70 a fault of simroom, 130 interrupted. The run folder is written first, whatever the code."
 )
 def run(
@@ -55,6 +55,22 @@ def run(
     rows: Annotated[RowsChoice, typer.Option(help="How the rows of deliveries are written.")] = RowsChoice.csv,
     scheduler: Own = None,
     force: Force = False,
+    replications: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Run it with so many seeds; every figure gets its interval.", show_default=False
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Add replications until intervals are so narrow, for example 2%.", show_default=False
+        ),
+    ] = None,
+    replications_max: Annotated[
+        int, typer.Option(min=2, metavar="N", help="With --precision: replications at most.")
+    ] = 200,
+    jobs: Jobs = None,
 ) -> None:
     """Simulate a scenario and judge it."""
     from simroom.cli import run as command
@@ -71,6 +87,10 @@ def run(
         scheduler=scheduler,
         force=force,
     )
+    if replications is not None or precision is not None:
+        from simroom.cli import study
+
+        raise typer.Exit(study.study(study.Options(options, replications, precision, replications_max, jobs)))
     raise typer.Exit(command.run(options))
 
 

@@ -100,9 +100,13 @@ def report(
     parts: list[RenderableType] = [Text(), *headline(table, conclusion, source, spent)]
     parts += _violations(table)
     parts += [Text(), _rows([*_fan_out(table), *_faults(table), *_jobs(table)])]
+    steady = conclusion.steadiness
     if table.run.ledger.delivery_count:
-        parts += [Text(), _latencies(table)]
-    parts += [Text(), _rows([*_playback(table), *_nodes(table), *_expectations(conclusion.outcomes, source)])]
+        parts += [Text(), _rows(_at_least(table)) if steady.is_overloaded else _latencies(table)]
+    parts += [
+        Text(),
+        _rows([*_playback(table), *_nodes(table, steady.word), *_expectations(conclusion.outcomes, source)]),
+    ]
     ending = [*_written(written), *_following(conclusion, following)]
     if ending:
         parts += [_rows(ending)]
@@ -298,11 +302,23 @@ def _latencies(table: Table) -> RenderableType:
                 add(f"  {printable(value)}", "delivery_latency", {tag: value})
             if len(values) > ROWS_TOLD:
                 grid.add_row(Text(f"  {len(values) - ROWS_TOLD:,} more"))
-    note = Text(_warm_up_note(table), style="dim")
     outer = Grid.grid()
     outer.add_row(grid)
-    outer.add_row(note)
+    outer.add_row(Text(_warm_up_note(table), style="dim"))
+    outer.add_row(Text("a single run has no interval: --replications 20 gives every figure one", style="dim"))
     return Padding(outer, (0, 0, 0, 1))
+
+
+def _at_least(table: Table) -> Iterable[Row]:
+    """What latencies are at least, in a run that was overloaded: it has none of its own."""
+    label = "OVERLOADED"
+    for name in ("delivery_latency", "waiting_time"):
+        values = MEASURES[name].compute(table, {})
+        spans = ((stat, values[stat]) for stat in ("mean", "p50", "p95", "max"))
+        told = " · ".join(f"{stat} {figures.time(span)}" for stat, span in spans if span is not None)
+        yield label, Text(f"{name} at least {told}")
+        label = ""
+    yield "", Text("the longer the run, the longer they get", style="dim")
 
 
 def _span(value: float, places: int) -> str:
@@ -332,7 +348,7 @@ def _playback(table: Table) -> Iterable[Row]:
 # --- nodes, expectations, what next ------------------------------------------------------------------------------
 
 
-def _nodes(table: Table) -> Iterable[Row]:
+def _nodes(table: Table, word: str) -> Iterable[Row]:
     groups = table.known("node")
     label = "Nodes"
     for group in groups[:ROWS_TOLD]:
@@ -345,6 +361,8 @@ def _nodes(table: Table) -> Iterable[Row]:
             low, high = shares["min"], shares["max"]
             if low is not None and high is not None:
                 text.append(f" (min {figures.share(low)}, max {figures.share(high)})")
+        if group == groups[:ROWS_TOLD][-1] and word != "unknown":
+            text.append(f" · {word}", style="bold red" if word == "overloaded" else "")
         yield label, text
         label = ""
     if len(groups) > ROWS_TOLD:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from simroom.oracle.verdict import HOWS, INVARIANTS
 from simroom.study.expect import Expectation, Outcome, judge
 from simroom.study.measures import DELIVERY_KINDS
+from simroom.study.steadiness import Steadiness, steadiness
 from simroom.study.table import Table
 
 if TYPE_CHECKING:
@@ -56,18 +57,21 @@ class Conclusion(Struct, frozen=True):
         reasons: Why it is not ``passed``, most important first; empty if it is.
         warnings: What a reader must not overlook, whatever the word.
         outcomes: Each expectation and what became of it, in the order of the scenario.
+        steadiness: Whether the run kept up, and its start was left out.
     """
 
     word: Word
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
+    steadiness: Steadiness
 
 
 def conclude(table: Table, expectations: Sequence[Expectation]) -> Conclusion:
     """Judge the expectations and find the word."""
     run = table.run
-    outcomes = judge(expectations, table)
+    steady = steadiness(table)
+    outcomes = judge(expectations, table, steady)
     if run.scenario.bug is None:
         failures = [*_halted(run), *_breaches(run), *_unjudged(table), *_undrained(run), *_unmet(outcomes)]
     else:
@@ -81,7 +85,7 @@ def conclude(table: Table, expectations: Sequence[Expectation]) -> Conclusion:
         word = "failed"
     elif doubts:
         word = "inconclusive"
-    return Conclusion(word, (*failures, *doubts), tuple(_warnings(table, outcomes)), outcomes)
+    return Conclusion(word, (*failures, *doubts), (*steady.warnings, *_warnings(table, outcomes)), outcomes, steady)
 
 
 def _halted(run: RunData) -> list[str]:

@@ -21,6 +21,7 @@ from simroom.scenario.printable import quoted
 from simroom.scenario.schema import Expectation as Stated
 from simroom.scenario.units import UnfitError, parse_duration
 from simroom.study.measures import MEASURES, REASONS, Measure, Unit, Value
+from simroom.study.steadiness import CROWDED, Steadiness
 from simroom.study.table import MODES, Table, UnknownTagError
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
@@ -241,18 +242,21 @@ def _bound(text: str, unit: Unit) -> Fraction:
 # --- judging -----------------------------------------------------------------------------------------------------
 
 
-def judge(expectations: Iterable[Expectation], table: Table) -> tuple[Outcome, ...]:
-    """Judge each expectation, in order."""
-    return tuple(_judged(expectation, table) for expectation in expectations)
+def judge(expectations: Iterable[Expectation], table: Table, steady: Steadiness | None = None) -> tuple[Outcome, ...]:
+    """Judge each expectation, in order; where ``steady`` says that the run was overloaded, it has no latency."""
+    overloaded = steady if steady is not None and steady.is_overloaded else None
+    return tuple(_judged(expectation, table, overloaded) for expectation in expectations)
 
 
-def _judged(expectation: Expectation, table: Table) -> Outcome:
+def _judged(expectation: Expectation, table: Table, overloaded: Steadiness | None) -> Outcome:
     try:
         value = expectation.measure.compute(table, expectation.tags)[expectation.stat]
     except UnknownTagError as unknown:
         known = ", ".join(unknown.known) or "none"
         reason = f"this run has no {unknown.tag} {quoted(unknown.value)}; it has {known}"
         return Outcome(expectation, passed=False, value=None, reason=reason)
+    if overloaded is not None and expectation.measure.name in CROWDED and expectation.stat != "n":
+        return Outcome(expectation, passed=False, value=None, reason=f"overloaded: {overloaded.why}")
     if value is None:
         return Outcome(expectation, passed=False, value=None, reason="no samples: there was nothing to measure")
     passed = _COMPARE[expectation.operator](Fraction(value), expectation.bound)

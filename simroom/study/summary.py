@@ -23,6 +23,7 @@ from simroom.oracle.verdict import INVARIANTS, Violation
 from simroom.study.conclusion import Conclusion
 from simroom.study.expect import Outcome
 from simroom.study.measures import DELIVERY_KINDS, MEASURES, Measure, Value, Values
+from simroom.study.steadiness import Steadiness
 from simroom.study.table import PARTS, Table, Tags
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def summary(table: Table, conclusion: Conclusion, source: Source) -> dict[str, A
             "ended_at_us": run.ended_at - run.time_zero,
             "measured_window_us": table.window_time,
         },
+        "stability": _steadiness(conclusion.steadiness),
         "counts": _counts(table),
         "violations": _violations(table),
         "invariants": {
@@ -156,6 +158,23 @@ def _json_escaped(match: re.Match[str]) -> str:
 
 
 # --- sections ----------------------------------------------------------------------------------------------------
+
+
+def _steadiness(steady: Steadiness) -> dict[str, Any]:
+    """Where it is ``overloaded``, latencies in ``measures`` are what they are at least."""
+    found, warm_up = steady.rests_on, steady.warm_up
+    return {
+        "verdict": steady.word,
+        "growth_jobs": None if found is None else round(found.growth, _PLACES),
+        "growth_p_value": None if found is None else round(found.p_value, _PLACES),
+        "unfinished_jobs": steady.unfinished,
+        "warm_up": {
+            "stated_us": warm_up.stated,
+            "suggested_us": warm_up.suggested,
+            "method": warm_up.method,
+            "is_too_short": warm_up.is_too_short,
+        },
+    }
 
 
 def _counts(table: Table) -> dict[str, Any]:
