@@ -149,6 +149,8 @@ def _kind(schema: dict[str, Any]) -> str:
     if kind == "string":
         pattern = schema.get("pattern", "")
         for mark, word in (
+            ("-?", "shift"),
+            ("B/s", "speed"),
             ("(us", "duration"),
             ("%", "share"),
             ("/", "rate"),
@@ -181,6 +183,8 @@ _LINKS: Final = {
     "Meeting": "[meeting](#a-real-meeting)",
     "Script": "[script](#a-script)",
     "Line": "[line](#a-script)",
+    "Fault": "[fault](#faults)",
+    "ScriptLine": "[line](#what-happens-line-by-line)",
     "Arrivals": "[arrivals](#arrivals)",
     "Silent": "`none`",
     "Poisson": "`{poisson: rate}`",
@@ -255,13 +259,19 @@ def told(ran: RunData, scenario: Scenario, spent: Timing, *, again: str) -> Grou
     return Group(*parts)
 
 
-def forgetful() -> str:
-    """What the README shows of a run with the faulty scheduler in ``examples/``: the verdict and the first breach."""
-    found = spec_from_file_location("own_scheduler", DOCS / "examples" / "own_scheduler.py")
+def beside(name: str) -> Any:
+    """A module that stands in this folder."""
+    found = spec_from_file_location(name.rpartition("/")[2], DOCS / f"{name}.py")
     assert found is not None
     assert found.loader is not None
-    example = module_from_spec(found)
-    found.loader.exec_module(example)
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def forgetful() -> str:
+    """What the README shows of a run with the faulty scheduler in ``examples/``: the verdict and the first breach."""
+    example = beside("examples/own_scheduler")
     scenario = load(QUICKSTART)
     ran = simulate(scenario, scheduler=example.forgetful)
     file = io.StringIO()
@@ -407,7 +417,7 @@ def wanted() -> dict[Path, str]:
         text = page.read_text(encoding="utf-8")
         if _BLOCK.search(text):
             found[page] = filled(text, page.name)
-    return found
+    return found | beside("incidents").wanted()
 
 
 def out_of_date() -> list[Path]:

@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from simroom.cli import exits
+from simroom.scenario.load import loads
+from simroom.sim.run import simulate
 from simroom.study.record import file_names
 from simroom.study.rows import COLUMNS
 
@@ -55,7 +57,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shim = commands / "simroom"
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from simroom.cli.main import main; main()"
     shim.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.argv[0] = 'simroom'\nexec({code!r})\n",
+        # Guarded as the installed command is: what starts processes of its own looks at the file again in each.
+        f"#!{sys.executable}\nimport sys\nif __name__ == '__main__':\n    sys.argv[0] = 'simroom'\n    exec({code!r})\n",
         encoding="utf-8",
     )
     shim.chmod(0o755)
@@ -112,7 +115,9 @@ def test_commands_do_what_they_should(commands: str, clone: Path) -> None:
 def test_the_output_that_is_shown_is_what_comes(clone: Path) -> None:
     shown = blocks(ENGLISH, "text")
     assert len(shown) == 1
-    (commands,) = [block for block in blocks(ENGLISH, "sh") if "own_scheduler:forgetful" in block]
+    (commands,) = [
+        block for block in blocks(ENGLISH, "sh") if "simroom run --scheduler own_scheduler:forgetful" in block
+    ]
     said = _TIMING.sub("", typed(commands, clone).stdout)
     assert "FAILED" in said
     for line in shown[0].splitlines():
@@ -135,9 +140,19 @@ def test_simrooms_own_scheduler_named_as_if_it_were_a_users_changes_nothing(clon
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("excerpt", blocks(ENGLISH, "yaml"))
+FAULTS = blocks(ENGLISH, "yaml")[-1]
+
+
+@pytest.mark.parametrize("excerpt", blocks(ENGLISH, "yaml")[:-1])
 def test_each_piece_of_the_first_scenario_is_in_the_quickstart(excerpt: str) -> None:
     assert excerpt in QUICKSTART
+
+
+def test_the_faults_and_the_script_that_are_shown_happen_in_the_quickstart() -> None:
+    scenario = loads(f"{QUICKSTART}\n{FAULTS}", "readme.yaml", ROOT / "scenarios")
+    run = simulate(scenario)
+    assert run.verdict.violations == ()
+    assert all(use.fired_count for use in run.faults)
 
 
 def test_every_file_and_column_of_a_run_folder_is_named() -> None:
