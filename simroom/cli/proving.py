@@ -88,3 +88,43 @@ def oracle_test(
         bugs=bugs, seeds=seeds, clean=clean, quick=quick, jobs=jobs, as_json=as_json, colour=not no_color
     )
     raise typer.Exit(command.oracle_test(options))
+
+
+@app.command(
+    epilog="Exit codes: 0 agrees, 1 something differs or is not sharp enough to say, 2 usage, 70 a fault of simroom, "
+    "130 interrupted, after telling what was done."
+)
+def validate_model(
+    quick: Annotated[bool, typer.Option("--quick", help="A few queues, in seconds; wider margins.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="Queues with this in their name or group. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, metavar="N", help="Where all chance comes from.")] = 1,
+    precision: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Largest standard error, as 0.5%, the default of the long form.")
+    ] = None,
+    sabotage: Annotated[
+        str | None, typer.Option(metavar="HOW", help="Spoil it first: arrivals, slot, report or ties.")
+    ] = None,
+    jobs: Jobs = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON to stdout.", envvar="SIMROOM_VALIDATE_MODEL_JSON")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table for a page.")] = False,
+    no_color: NoColour = False,
+) -> None:
+    """Hold the simulated world against queues whose answers are known."""
+    from simroom.cli import validate_model as command
+
+    options = command.Options(
+        quick=quick,
+        only=tuple(only or ()),
+        seed=seed,
+        precision=precision,
+        sabotage=sabotage,
+        jobs=jobs,
+        as_json=as_json,
+        markdown=markdown,
+        colour=not no_color,
+    )
+    raise typer.Exit(command.validate_model(options))
