@@ -128,3 +128,18 @@ def validate_model(
         colour=not no_color,
     )
     raise typer.Exit(command.validate_model(options))
+
+
+@app.command(epilog="Exit codes: 0 fitted, 2 the log does not allow it, 3 could not write, 70 a fault of simroom.")
+def calibrate(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="Measured jobs, CSV or JSON lines.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the node there, as YAML for a scenario.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", envvar="SIMROOM_CALIBRATE_JSON")] = False,
+    no_color: NoColour = False,
+) -> None:
+    """Fit a kind of node to a log of measured jobs."""
+    from simroom.cli import calibrate as command
+
+    raise typer.Exit(command.calibrate(command.Options(log=log, out=out, as_json=as_json, colour=not no_color)))
