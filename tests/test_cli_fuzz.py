@@ -36,11 +36,14 @@ def test_a_sound_scheduler_passes_and_what_was_judged_is_told(tmp_path: Path) ->
     assert not (tmp_path / "scenarios").exists()
 
 
-def test_a_broken_scheduler_is_found_told_and_written_as_a_scenario_that_fails_when_run(tmp_path: Path) -> None:
-    done = fuzz("--scheduler", "own_scheduler:forgetful", "--out", "found", at=tmp_path)
+def test_a_broken_scheduler_is_found_told_and_written_as_the_documentation_shows_it(tmp_path: Path) -> None:
+    done = fuzz("--scheduler", "own_scheduler:forgetful", at=tmp_path)
     assert done.returncode == 1, done.stderr
-    (file,) = (tmp_path / "found").glob("*.yaml")
-    assert f"simroom run found/{file.name} --scheduler own_scheduler:forgetful" in " ".join(done.stdout.split())
+    page = (ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+    _, _, shown = page.partition("```text\n")
+    assert done.stdout.strip("\n").startswith(shown.partition("```")[0].rstrip("\n"))
+    (file,) = (tmp_path / "scenarios" / "regressions").iterdir()
+    assert f"```yaml\n{file.read_text(encoding='utf-8')}```\n" in page
     for words, code in ((("--scheduler", "own_scheduler:forgetful"), 1), ((), 0)):
         run = subprocess.run(
             [sys.executable, "-m", "simroom", "run", str(file), "-q", *words],
@@ -94,6 +97,61 @@ def test_a_search_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     done = fuzz("--seeds", "400", "--jobs", "2", "--resume", "--json", at=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tried"] == 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupted_search_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "simroom", "fuzz", "--seeds", "5000", "--jobs", "2"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 60
+    while not _tried(tmp_path) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    # It ends only when nobody holds its pipes any more, so no worker is left.
+    out, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "INTERRUPTED" in out
+    assert complaint == "Interrupted: --resume goes on from here.\n"
+    assert 0 < _tried(tmp_path) < 5_000
+
+
+def test_several_findings_are_told_each_with_its_own_file(tmp_path: Path) -> None:
+    done = fuzz("--bug", "no_order", "--max-findings", "2", "--json", "--out", "found", at=tmp_path)
+    assert done.returncode == 1, done.stderr
+    content = json.loads(done.stdout)
+    assert content["verdict"] == "failed"
+    files = [finding["file"] for finding in content["findings"]]
+    assert len(set(files)) == 2
+    assert sorted(files) == sorted(f"found/{path.name}" for path in (tmp_path / "found").iterdir())
+    for finding in content["findings"]:
+        assert finding["again"] == f"simroom fuzz --start {finding['seed']} --seeds 1 --bug no_order"
+
+
+def test_names_that_mean_harm_neither_steer_the_terminal_nor_get_out_of_the_comments(tmp_path: Path) -> None:
+    name = "x\x1b[31m\nsimroom: 2 # \u202e"
+    scenario = {
+        "simroom": 1,
+        "name": name,
+        "duration": "20s",
+        "rooms": [{"name": name, "members": [{"name": f"{name}{tag}", "speaks": tag} for tag in ("en", "ja", "zh")]}],
+        "nodes": [{"name": name, "service": "1s"}],
+    }
+    (tmp_path / "evil.yaml").write_text(json.dumps(scenario), encoding="utf-8")
+    done = fuzz("--from", "evil.yaml", "--bug", "everybody_gets_everything", "--out", "found", at=tmp_path)
+    assert done.returncode == 1, done.stderr
+    (file,) = (tmp_path / "found").iterdir()
+    for text in (done.stdout, file.read_text(encoding="utf-8")):
+        assert not {"\x1b", "\u202e"} & set(text)
+    assert [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("simroom:")] == [
+        "simroom: 1"
+    ]
 
 
 def _tried(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from simroom import __version__
 from simroom.report import figures
-from simroom.report.console import console, say
+from simroom.report.console import console, say, write
 from simroom.scenario.printable import printable
 from simroom.study import regressions
 from simroom.study.fuzz import Plan
@@ -24,6 +25,7 @@ from simroom.study.reduction import Reduced
 from simroom.study.trial import Trial
 
 SCHEMA_VERSION: Final = 1
+_WIDTH: Final = 76
 _REDRAW_SECONDS: Final = 0.1
 _NOT_AGAIN: Final = "a process with another hash seed did not see the same: does hash() or a set decide?"
 _FAILED: Final = "bold white on red3"
@@ -92,7 +94,8 @@ class Teller:
         if self._bar is not None:
             self._bar.stop()
         if not self._muted:
-            say(self._out, told(finding, self._plan))
+            say(self._out, told(finding))
+            write(sys.stdout, ways(finding, self._plan))
         if self._bar is not None:
             self._bar.start()
 
@@ -127,29 +130,43 @@ def _bar(*, colour: bool) -> Bar:
 # --- in words ----------------------------------------------------------------------------------------------------
 
 
-def told(finding: Finding, plan: Plan) -> list[RenderableType]:
-    """A finding: what went wrong, what happened, how small it is, and how to see it again."""
+def told(finding: Finding) -> list[RenderableType]:
+    """A finding: what went wrong, and what happened."""
     first = Text(" ")
     first.append(" FOUND ", style=_FAILED)
     first.append(f" {regressions.title(finding.sign)}", style="bold").append(f" · seed {finding.seed}")
     lines = [Text(), first, Text()]
-    lines += [Text(f"   {printable(line)}") for line in finding.story or (finding.told,)]
+    lines += [Text(f"   {line}") for told in finding.story or (finding.told,) for line in _hanging(printable(told))]
     others = [regressions.title(sign) for sign in finding.signature if sign != finding.sign]
     if others:
-        lines.append(Text(f"   before it was made small, also: {printable('; '.join(others))}"))
+        also = f"before it was made small, also: {printable('; '.join(others))}"
+        lines += [Text(f"   {line}") for line in textwrap.wrap(also, _WIDTH, subsequent_indent="  ")]
     if not finding.reproduced:
         lines.append(Text(f"   ! {_NOT_AGAIN}", style="bold"))
+    return list(lines)
+
+
+def ways(finding: Finding, plan: Plan) -> str:
+    """How small a finding is, and the commands that show it again, each on one line, so that it can be copied."""
+    path = Path(finding.file)
     size = f"{finding.operations_before:,} → {figures.counted(finding.operations, 'operation')}"
     unfinished = "" if finding.complete else ", unfinished"
-    rows = (
+    rows = [
         ("Size", f"{size} in {figures.counted(finding.tries, 'try', 'tries')}{unfinished}"),
         ("Written", finding.file),
-        ("See it", regressions.replay(Path(finding.file), plan.run_words)),
+        ("See it", regressions.replay(path, plan.run_words)),
         ("Find it", regressions.again(finding.seed, plan.words)),
-    )
-    lines.append(Text())
-    lines += [Text(f" {name:<9}{printable(value)}") for name, value in rows]
-    return list(lines)
+    ]
+    if finding.number is not None:
+        rows.insert(3, ("Explain", regressions.explanation(path, plan.run_words, finding.number)))
+    return "\n" + "".join(f" {name:<9}{printable(value)}\n" for name, value in rows)
+
+
+def _hanging(line: str) -> list[str]:
+    """A line of a story in as many as it takes, the later ones under its text."""
+    under = line.index(line.lstrip()[:1]) if line.strip() else 0
+    under = line.find("  ", under) + 2 if "  " in line[under:] else under
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=" " * under, break_on_hyphens=False) or [line]
 
 
 def outcome(tally: Tally, *, interrupted: bool) -> list[RenderableType]:
@@ -242,6 +259,7 @@ def _values(finding: Finding, plan: Plan) -> dict[str, Any]:
         "kind": finding.sign[1],
         "signature": [list(sign) for sign in finding.signature],
         "what": finding.told,
+        "number": finding.number,
         "story": list(finding.story),
         "file": finding.file,
         "operations": finding.operations,

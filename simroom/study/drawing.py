@@ -19,7 +19,7 @@ from simroom.study.luck import Luck, luck_of
 
 CHOICES: Final[dict[str, Sequence[str]]] = {
     "fan_out": ("per_language", "per_language", "per_language", "session_target"),
-    "same_language": ("skip", "translate"),
+    "same_language": ("skip", "skip", "skip", "translate"),
     "language_match": ("exact", "exact", "primary"),
     "membership": ("live", "snapshot", "both"),
     "policy": ("least_connections", "least_connections", "least_connections", "random", "choices", "any"),
@@ -56,6 +56,8 @@ TINY: Final[dict[str, Sequence[Any]]] = {
 }
 """Settings that are numbers, from next to nothing to the default."""
 
+_CRAMPING: Final = frozenset({"resource_threshold", "warmup_timeout", "heartbeat_timeout", "job_timeout"})
+"""Settings that keep every node from being used, where they are small."""
 _EMPTY_SAYS_NOTHING: Final = frozenset(
     {
         *("rooms", "sessions", "members", "events", "faults", "script"),
@@ -100,6 +102,8 @@ def _parties(luck: Luck) -> Data:
 def _settings(luck: Luck, nodes: list[Data]) -> Data:
     settings: Data = {name: luck.choice(words) for name, words in CHOICES.items()}
     settings |= {name: luck.choice(values) for name, values in TINY.items() if luck.nasty(0.3)}
+    if luck.temper.sound:
+        settings = {name: value for name, value in settings.items() if name not in _CRAMPING or luck.likely(0.1)}
     if luck.temper.late:
         settings |= {"ordering": "gap", "max_hold": luck.choice(("0s", "300ms", "1s")), "job_timeout": "30s"}
     if luck.temper.paired:

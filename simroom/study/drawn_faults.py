@@ -214,6 +214,12 @@ OF_A_SHARE: Final[dict[str, _Drawer]] = {
 ALWAYS: Final[dict[str, _Drawer]] = {"ties": _ties, "room_codes": _room_codes}
 
 
+_TIMES_MAX: Final = {"close": 1, "slow": 2}
+"""How often a kind happens at most where it is not four times: slow twice over is slow enough, and closed is closed."""
+_OF_ROOMS: Final = frozenset({"leave", "change", "room_codes"})
+"""Kinds of which nothing comes where there is no room."""
+
+
 def faults(luck: Luck, cast: Cast, kinds: Sequence[str] | None = None) -> list[Data]:
     """Random faults.
 
@@ -237,15 +243,19 @@ def faults(luck: Luck, cast: Cast, kinds: Sequence[str] | None = None) -> list[D
 
 
 def _possible(cast: Cast) -> list[str]:
-    return [*AT_AN_INSTANT, *OF_A_SHARE, *ALWAYS] if cast.sessions else [*OF_A_SHARE, *ALWAYS]
+    if not cast.sessions:
+        return [*OF_A_SHARE, *ALWAYS]
+    kinds = [*AT_AN_INSTANT, *OF_A_SHARE, *ALWAYS]
+    return kinds if cast.room_count else [kind for kind in kinds if kind not in _OF_ROOMS]
 
 
 def _at_instants(luck: Luck, cast: Cast, kind: str) -> list[Data]:
     draw = AT_AN_INSTANT[kind]
     if kind == "restart_scheduler":
         return [{"at": luck.instant(), kind: {}} for _ in range(luck.whole(1, 2))]
-    if luck.likely(0.1):
+    if kind != "slow" and luck.likely(0.1):
         mean = luck.span(2_000, 10_000)
         often = mean if luck.temper.grid else {"exponential": {"mean": mean}}
         return [{"every": often, kind: draw(luck, cast)}]
-    return [{"at": luck.instant(), kind: draw(luck, cast)} for _ in range(luck.whole(1, 4))]
+    count = luck.whole(1, _TIMES_MAX.get(kind, 4))
+    return [{"at": luck.late() if kind == "close" else luck.instant(), kind: draw(luck, cast)} for _ in range(count)]

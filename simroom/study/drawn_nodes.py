@@ -31,28 +31,31 @@ def node(luck: Luck, position: int) -> Data:
                 {"steps": [{"at": "2s", "load": "95%"}, {"at": "6s", "load": 0.1}, {"at": "9s", "load": 0}]},
             )
         )
-    _coming_and_going(luck, position, drawn)
-    if position or luck.nasty(0.2):
+    if luck.likely(0.8):
+        drawn["slots"] = luck.whole(3 if late else 1, 4)
+    if luck.nasty(0.3):
+        staged = {"asr": "500ms", "tts": {"uniform": {"from": "0s", "to": "2s"}}}
+        drawn["cold_start"] = luck.choice(("1s", "4s", staged))
+    if luck.temper.sound and position == 0:
+        drawn["heartbeat"] = {"every": "1s"}
+        drawn["slots"] = luck.whole(2, 4)
+    else:
+        _coming_and_going(luck, position, drawn)
         _unfitness(luck, drawn)
     return drawn
 
 
 def _coming_and_going(luck: Luck, position: int, drawn: Data) -> None:
-    if luck.likely(0.8):
-        drawn["slots"] = luck.whole(3 if luck.temper.late else 1, 4)
     if luck.nasty(0.4):
         drawn["queue_count_max"] = luck.choice((0, 0, 1, 2))
     if luck.nasty(0.3):
-        staged = {"asr": "500ms", "tts": {"uniform": {"from": "0s", "to": "2s"}}}
-        drawn["cold_start"] = luck.choice(("1s", "4s", staged))
-    if luck.nasty(0.3):
-        drawn["warm_up"] = luck.choice(("1s", "4s", "12s", "12s" if position else "4s", "30s"))
+        drawn["warm_up"] = luck.choice(("1s", "4s", "12s", "30s"))
     if position and luck.nasty(0.3):
-        drawn["starts"] = luck.instant()
-    if luck.nasty(0.25 if position else 0.1):
-        drawn["leaves"] = luck.instant()
-    if luck.nasty(0.2 if position else 0.1):
-        drawn["drains"] = luck.instant()
+        drawn["starts"] = luck.early()
+    if luck.nasty(0.25):
+        drawn["leaves"] = luck.late()
+    if luck.nasty(0.2):
+        drawn["drains"] = luck.late()
 
 
 def _unfitness(luck: Luck, drawn: Data) -> None:

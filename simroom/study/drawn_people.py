@@ -48,17 +48,24 @@ def room(luck: Luck, position: int) -> Data:
 def _member(luck: Luck, number: int, used: Sequence[str]) -> Data:
     # Usually each prefers another language than the one before, so that there is something to translate.
     preferred = used[number % len(used)] if luck.likely(0.7) else luck.choice(used)
+    speaks = preferred if luck.likely(0.7) else luck.choice(used)
     member: Data = {
         "name": f"m{number}",
         "count": luck.choice((1, 1, 1, 2)),
-        "speaks": "auto" if luck.nasty(0.1) else preferred if luck.likely(0.7) else luck.choice(used),
+        "speaks": "auto" if luck.nasty(0.1) else speaks,
         "preferred_lang": "none" if luck.nasty(0.1) else preferred,
-        "tgt_lang": luck.choice(used if luck.likely(0.5) else LANGUAGES),
+        "tgt_lang": _target(luck, used, speaks),
         "talks": luck.choice((0, 1, 1, 3)),
         "events": events(luck, used),
     }
     _asks(luck, member)
     return member
+
+
+def _target(luck: Luck, used: Sequence[str], speaks: str) -> str:
+    """A language to be translated into; usually not the one that is spoken, however it is written."""
+    others = [language for language in used if language.casefold() != speaks.casefold()]
+    return luck.choice(others) if others and luck.likely(0.8) else luck.choice(LANGUAGES)
 
 
 def sessions(luck: Luck) -> Data:
@@ -92,7 +99,7 @@ def _asks(luck: Luck, person: Data) -> None:
     if luck.temper.paired and luck.likely(0.5):
         person["pairing_code"] = "first"
     if luck.nasty(0.3):
-        person["joins"] = luck.instant()
+        person["joins"] = luck.early()
 
 
 def _script(luck: Luck, names: Sequence[str]) -> Data:
@@ -110,7 +117,9 @@ def events(luck: Luck, used: Sequence[str]) -> list[Data]:
     drawn: list[Data] = []
     for _ in range(luck.choice((0, 1, 1, 2, 3)) if luck.nasty(0.8) else 0):
         kind = luck.choice(_EVENTS)
-        if kind == "close" or luck.likely(0.4):
+        if kind == "close":
+            drawn.append({"at": luck.late(), "close": {}})
+        elif luck.likely(0.4):
             drawn.append({"at": luck.instant(), **_happening(luck, kind, used)})
         elif luck.likely(0.2):
             often = luck.span(500, 9000) if luck.temper.grid else {"uniform": {"from": "20ms", "to": "12s"}}
@@ -123,8 +132,6 @@ def events(luck: Luck, used: Sequence[str]) -> list[Data]:
 def _happening(luck: Luck, kind: str, used: Sequence[str]) -> Data:
     if kind == "change":
         return {"change": {"preferred_lang": luck.choice((*used, *LANGUAGES, "none"))}}
-    if kind == "close":
-        return {"close": {}}
     return {kind: {"for": luck.span(0, luck.choice((200, 2000, 6000)))} if luck.likely(0.9) else {}}
 
 

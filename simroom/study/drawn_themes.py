@@ -166,9 +166,9 @@ def _equipping(luck: Luck, data: Data) -> None:
     for person in _people(data):
         person["features"] = dict.fromkeys(luck.sample(FEATURES, luck.whole(1, 2)), True)
     for position, node in enumerate(data["nodes"]):
-        if luck.likely(0.7 if position else 0.3):
+        if luck.likely(0.7 if position else 0.2):
             node["modules"] = luck.sample(MODULES, luck.whole(0, 3))
-        node["cpu"] = luck.choice(("10%", "50%", "90%"))
+        node["cpu"] = luck.choice(("10%", "50%", "90%") if position else ("10%", "25%"))
     data["scheduler"]["resource_threshold"] = luck.choice(("100%", "60%", "30%"))
 
 

@@ -5,6 +5,7 @@ Results come in order of seed, whichever worker was quicker, so one worker and m
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -184,7 +185,7 @@ def _found(plan: Plan, trial: Trial, tally: Tally, listener: Listener) -> None:
     sign = trial.first
     assert sign is not None, "it has failed"
     file = regressions.place_for(plan.out, sign, trial.seed, plan.words)
-    was_there = file.exists()
+    before = file.read_text(encoding="utf-8") if file.exists() else None
     told = _told(trial)
     _write(plan, data, trial, file, [told])
     listener.failed(trial, file)
@@ -195,20 +196,24 @@ def _found(plan: Plan, trial: Trial, tally: Tally, listener: Listener) -> None:
     shape = shape_of(reduced.data, sign)
     for earlier in tally.findings:
         if earlier.shape == shape:
-            if not was_there:
+            if before is None:
                 file.unlink(missing_ok=True)
+            else:
+                regressions.write(file, before)
             tally.repeats[trial.seed] = earlier.seed
             listener.repeated(trial.seed, earlier.seed)
             return
     again = _seen_again(plan, reduced, sign)
     story = again.story if again is not None else (told,)
-    _write(plan, reduced.data, trial, file, story)
+    number = None if again is None else again.number
+    _write(plan, reduced.data, trial, file, story, number)
     finding = Finding(
         seed=trial.seed,
         sign=sign,
         signature=trial.signature,
         told=told,
         story=tuple(story),
+        number=number,
         file=str(file),
         operations=reduced.operations,
         operations_before=operations(data),
@@ -242,12 +247,19 @@ def _told(trial: Trial) -> str:
     return f"{first.invariant}: {first.what}"
 
 
-def _write(plan: Plan, data: Data, trial: Trial, file: Path, told: Sequence[str]) -> None:
+def _write(plan: Plan, data: Data, trial: Trial, file: Path, told: Sequence[str], number: int | None = None) -> None:
     assert trial.first is not None
     if plan.around is not None:
         data = _moved(data, Path(plan.around.base), file.parent)
     text = regressions.file_text(
-        data, trial.first, trial.seed, words=plan.words, run_words=plan.run_words, path=file, told=told
+        data,
+        trial.first,
+        trial.seed,
+        words=plan.words,
+        run_words=plan.run_words,
+        path=file,
+        told=told,
+        number=number,
     )
     regressions.write(file, text)
 
@@ -258,9 +270,9 @@ def _moved(data: Data, base: Path, folder: Path) -> Data:
     def seen(path: str) -> str:
         whole = (base / path).resolve()
         try:
-            return whole.relative_to(folder.resolve(), walk_up=True).as_posix()  # type: ignore[call-arg]
-        except (TypeError, ValueError):
-            return whole.as_posix()
+            return Path(os.path.relpath(whole, folder.resolve())).as_posix()
+        except ValueError:
+            return whole.as_posix()  # on another drive
 
     moved: Data = with_paths(data, seen)
     return moved

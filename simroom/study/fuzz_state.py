@@ -28,6 +28,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         signature: All that went wrong in the scenario as it was drawn.
         told: What the scheduler raised or the first breach, in a sentence.
         story: What happened in the scenario as it is written, line by line.
+        number: Of the breach among all in the scenario as it is written, counted from 1; None: it is none of them.
         file: Where it is written.
         operations: What is done in it, as counted; ``operations_before`` as it was drawn.
         tries: Scenarios tried to make it small.
@@ -41,6 +42,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     signature: tuple[Sign, ...]
     told: str
     story: tuple[str, ...]
+    number: int | None
     file: str
     operations: int
     operations_before: int

@@ -24,6 +24,7 @@ class Temper(Struct, frozen=True):
         duration: How long people speak, whole microseconds.
         paired: Some sessions are paired with a node.
         late: Results come late: short patience, and now and then a job that takes very long beside others.
+        sound: The first nodes can do every job from the beginning on: where nothing works, nothing is found.
     """
 
     grid: bool
@@ -31,6 +32,7 @@ class Temper(Struct, frozen=True):
     duration: int
     paired: bool
     late: bool
+    sound: bool
 
 
 class Luck:
@@ -77,6 +79,15 @@ class Luck:
         """An instant while people speak."""
         return self.span(0, self.temper.duration // MILLISECOND - 10)
 
+    def early(self) -> str:
+        """An instant while people speak, usually in the first third of it: there is time for what comes of it."""
+        return self.span(0, self.temper.duration // MILLISECOND // 3) if self.likely(0.8) else self.instant()
+
+    def late(self) -> str:
+        """An instant while people speak, usually in the second half of it: there was time for something before."""
+        longest = self.temper.duration // MILLISECOND
+        return self.span(longest // 2, longest - 10) if self.likely(0.8) else self.instant()
+
     def span(self, low: int, high: int) -> str:
         """A span from low to high milliseconds, with microseconds between; on the grid, whole hundredths of a second.
 
@@ -107,5 +118,6 @@ def luck_of(seed: int, *, duration: int | None = None) -> Luck:
         duration=duration or (10, 20, 30)[stream.below(3)] * 1_000_000,
         paired=stream.uniform() < 0.15,
         late=stream.uniform() < 0.3,
+        sound=stream.uniform() < 0.85,
     )
     return Luck(seed, "", temper)

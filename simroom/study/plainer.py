@@ -101,6 +101,35 @@ def _plainness(span: int) -> tuple[int, int]:
     return (len(text), span)
 
 
+def with_usual_spans(data: Data) -> Data:
+    """The same with every span in its usual unit: ``1s`` for ``1000ms``."""
+
+    def usual(_place: Place, value: Any) -> Any:
+        is_span = isinstance(value, str) and _SPAN.fullmatch(value)
+        return format_duration(parse_duration(value)) if is_span else value
+
+    result: Data = mapped(data, usual)
+    return result
+
+
+def in_order_of_time(data: Data) -> Data:
+    """The same with lines, faults and events in the order of their instants, as far as these are plain."""
+
+    def sorted_inside(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: sorted_inside(inner) for key, inner in value.items()}
+        if not isinstance(value, list):
+            return value
+        items = [sorted_inside(item) for item in value]
+        instants = [_read(item.get("at")) if isinstance(item, dict) else None for item in items]
+        if None in instants:
+            return items
+        return [items[place] for place in sorted(range(len(items)), key=lambda place: instants[place] or 0)]
+
+    result: Data = sorted_inside(data)
+    return result
+
+
 # --- instants ----------------------------------------------------------------------------------------------------
 
 

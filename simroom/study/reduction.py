@@ -20,11 +20,13 @@ from simroom.study.places import Place, mapped
 from simroom.study.renaming import with_short_names, with_usual_languages
 from simroom.study.shrink import operations, shrinking
 from simroom.study.story_of_shrink import story, story_of_error
-from simroom.study.trial import CRASH, Data, Sign, Trial, ran, scenario_of, tried
+from simroom.study.trial import CRASH, ENDLESS, PATIENCE, Data, Sign, Trial, ran, scenario_of, tried
 from simroom.study.written_out import written_out
 
 _PATIENCE: Final = 0.5
 """Seconds for one answer of the scheduler in a smaller scenario."""
+_PATIENCE_FOR_ENDLESS: Final = 1.5
+"""The same where that there is no end is what is looked for: what only takes its time must not be taken for it."""
 _PASSES: Final = 2
 """So often chance is written out and the scenario cut down."""
 
@@ -51,11 +53,13 @@ class Retold(Struct, frozen=True):
 
     Attributes:
         story: Line by line.
+        number: Of the breach among all breaches of the run, counted from 1; None: it is none of them.
     """
 
     signature: tuple[Sign, ...]
     trace_hash: str | None
     story: tuple[str, ...]
+    number: int | None
 
 
 class Failing:
@@ -86,13 +90,17 @@ class Failing:
             self.spent = True
             return False
         try:
-            trial = tried(data, scheduler=self._scheduler, base=self._base, patience=_PATIENCE)
+            trial = tried(data, scheduler=self._scheduler, base=self._base, patience=_patience(self.sign))
         except ScenarioError:
             return False
         if self.sign not in trial.signature:
             return False
         self.last = trial
         return True
+
+
+def _patience(sign: Sign) -> float:
+    return _PATIENCE_FOR_ENDLESS if sign == ENDLESS else _PATIENCE
 
 
 def reducing(
@@ -147,14 +155,13 @@ def explicit(data: Data, base: Path, scheduler: SchedulerFactory | None, failing
 def retold(data: Data, base: Path, resolve: Callable[[], SchedulerFactory | None] | None, sign: Sign) -> Retold:
     """Run a scenario once more, and tell what happens in it."""
     scheduler = None if resolve is None else resolve()
-    trial = tried(data, scheduler=scheduler, base=base)
-    if trial.error is not None:
-        told = story_of_error(data, trial.error)
-    elif trial.failed:
-        told = story(ran(scenario_of(data, base), scheduler=scheduler), data, sign)
-    else:
-        told = []
-    return Retold(trial.signature, trial.trace_hash, tuple(told))
+    trial = tried(data, scheduler=scheduler, base=base, patience=_PATIENCE_FOR_ENDLESS if sign == ENDLESS else PATIENCE)
+    if sign in {(violation.invariant, violation.kind) for violation in trial.violations}:
+        run = ran(scenario_of(data, base), scheduler=scheduler)
+        signs = [(violation.invariant, violation.kind) for violation in run.verdict.violations]
+        return Retold(trial.signature, trial.trace_hash, tuple(story(run, data, sign)), signs.index(sign) + 1)
+    told = () if trial.error is None else tuple(story_of_error(data, trial.error))
+    return Retold(trial.signature, trial.trace_hash, told, None)
 
 
 def shape_of(data: Data, sign: Sign) -> str:

@@ -50,11 +50,18 @@ def replay(path: Path, words: Sequence[str]) -> str:
     return shlex.join(["simroom", "run", str(path), *words])
 
 
+def explanation(path: Path, words: Sequence[str], number: int) -> str:
+    """The command that explains a breach in a written finding step by step."""
+    return shlex.join(["simroom", "explain", str(path), *words, "--violation", str(number)])
+
+
 def title(sign: Sign) -> str:
     """What went wrong, in a few words: ``I1 recipients, missing``."""
     invariant, kind = sign
     name = INVARIANTS.get(invariant)
-    return f"{invariant} {name}, {kind.replace('_', ' ')}" if name else f"{invariant}: {kind}"
+    if name is None:
+        return f"{invariant}: {kind}"
+    return f"{invariant} {name}" if kind in (invariant, name) else f"{invariant} {name}, {kind.replace('_', ' ')}"
 
 
 def place_for(folder: Path, sign: Sign, seed: int, words: Sequence[str]) -> Path:
@@ -82,6 +89,7 @@ def file_text(
     run_words: Sequence[str],
     path: Path,
     told: Sequence[str],
+    number: int | None = None,
 ) -> str:
     """The whole content of a finding's file.
 
@@ -93,13 +101,16 @@ def file_text(
         run_words: Options with which ``simroom run`` shows it.
         path: Where the file will be.
         told: What happened, line by line.
+        number: Of the breach among all in the run, counted from 1; None: that is not known, or it is none.
     """
+    more = [] if number is None else [f"# Explain:  {printable(explanation(path, run_words, number))}"]
     head = [
         f"# {title(sign)}",
         "#",
         *_comments(told),
         "#",
         f"{_FOUND_BY}{printable(again(seed, words))}",
+        *more,
         f"# See it:   {printable(replay(path, run_words))}",
     ]
     whole = {**data, "name": f"{title(sign)}, seed {seed}", "expect": ["violations == 0"]}

@@ -22,6 +22,8 @@ Data = dict[str, Any]
 TRIES_MAX: Final = 2_000
 ROUNDS_MAX: Final = 12
 """All ways of cutting are gone through so often at most; usually the fourth time finds nothing more."""
+_SEEDS: Final = 8
+"""So many other seeds are tried where names decide about chance."""
 
 
 class Shrunk(Struct, frozen=True):
@@ -244,14 +246,16 @@ def _names(search: Search) -> None:
     search.attempt(renaming.with_short_names(search.best))
     search.first_of(
         {**renaming.with_short_names(search.best), "seed": seed}
-        for seed in (1, 2, 3)
+        for seed in range(1, _SEEDS + 1)
         if text_of(renaming.with_short_names(search.best)) != text_of(search.best)
     )
 
 
 def _forms(search: Search) -> None:
-    """The short form of what says no more than to whom it happens."""
+    """The usual form of everything: short where it can be, in the order of time, spans in their usual unit."""
     search.attempt(cuts.with_short_forms(search.best))
+    search.attempt(plainer.with_usual_spans(search.best))
+    search.attempt(plainer.in_order_of_time(search.best))
 
 
 _STEPS: Final[tuple[Callable[[Search], None], ...]] = (

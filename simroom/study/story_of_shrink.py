@@ -136,42 +136,48 @@ def _told_of_jobs(run: RunData, violation: Violation | None) -> list[_Happening]
         speaker, index = sessions[utterances["speaker"][row]], utterances["utterance_index"][row]
         begun, ended = utterances["started_at"][row] - zero, utterances["ended_at"][row] - zero
         concerned = violation is None or violation.speaker in (None, speaker)
-        text = f"{speaker} speaks {languages[utterances['src_lang'][row]]} until {_instant(ended)} (utterance {index})"
+        text = f"{speaker} #{index} speaks {languages[utterances['src_lang'][row]]} until {_instant(ended)}"
         told.append(_Happening(begun, 2, text, _FIRST_TELLING if concerned else 1))
     for row in range(ledger.job_count):
         utterance = jobs["utterance"][row]
-        said = f"{sessions[utterances['speaker'][utterance]]} {utterances['utterance_index'][utterance]}"
-        job = f"job {said} → {languages[jobs['tgt_lang'][row]]}"
-        told += _of_job(run, jobs, row, job, zero)
+        speaker, index = sessions[utterances["speaker"][utterance]], utterances["utterance_index"][utterance]
+        language = languages[jobs["tgt_lang"][row]]
+        concerned = violation is not None and (violation.speaker, violation.utterance_index, violation.language) == (
+            speaker,
+            index,
+            language,
+        )
+        job, more = f"job {speaker} #{index} → {language}", 1 if concerned else 0
+        told += _of_job(run, jobs, row, job, more)
         for place, of_job in enumerate(deliveries["job"]):
             if of_job == row:
                 at = deliveries["arrived_at"][place] - zero
-                told.append(_Happening(at, 6, f"{job} reaches {sessions[deliveries['recipient'][place]]}", 2))
+                told.append(_Happening(at, 6, f"{job} reaches {sessions[deliveries['recipient'][place]]}", 2 + more))
     return told
 
 
-def _of_job(run: RunData, jobs: dict[str, list[int]], row: int, job: str, zero: int) -> list[_Happening]:
+def _of_job(run: RunData, jobs: dict[str, list[int]], row: int, job: str, more: int) -> list[_Happening]:
+    """How a job went, in the ledger's words; ``more`` is what it weighs beyond others."""
+    zero = run.time_zero
     told = []
     node, attempts = jobs["node"][row], jobs["attempts"][row]
     if node != NONE and jobs["dispatched_at"][row] != NONE:
         again = f", attempt {attempts}" if attempts > 1 else ""
         text = f"{job} goes to node {run.ledger.nodes.names[node]}{again}"
-        told.append(_Happening(jobs["dispatched_at"][row] - zero, 3, text, 2))
+        told.append(_Happening(jobs["dispatched_at"][row] - zero, 3, text, 2 + more))
     end = JobEnd(jobs["end"][row])
     if end is not JobEnd.LIVING:
         reached = f", sent to {jobs['recipients'][row]}" if end is JobEnd.DELIVERED else ""
-        told.append(_Happening(jobs["ended_at"][row] - zero, 5, f"{job} ends as {end.name.lower()}{reached}", 1))
+        told.append(_Happening(jobs["ended_at"][row] - zero, 5, f"{job} ends as {end.name.lower()}{reached}", 1 + more))
     return told
 
 
 def _breach(violation: Violation) -> str:
     """The breach in the oracle's words."""
-    about = "" if violation.speaker is None else f"{violation.speaker} {_or(violation.utterance_index)}"
+    about = violation.speaker or ""
+    about += "" if violation.utterance_index is None else f" #{violation.utterance_index}"
     about += "" if violation.language is None else f" → {violation.language}"
+    about += ": " if about else ""
     name = INVARIANTS.get(violation.invariant, "")
     concerned = f" [{', '.join(violation.recipients)}]" if violation.recipients else ""
-    return f"{violation.invariant} {name} ({violation.kind.replace('_', ' ')}): {about}: {violation.what}{concerned}"
-
-
-def _or(index: int | None) -> str:
-    return "" if index is None else str(index)
+    return f"{violation.invariant} {name}: {about}{violation.what}{concerned}"

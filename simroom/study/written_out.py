@@ -6,7 +6,7 @@ at plain instants comes from the scenario, and when its faults struck from the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
@@ -108,18 +108,25 @@ def _with_speech(data: Data, run: RunData, *, served: bool) -> Data:
     if not lines:
         return data
     silent = dict(data)
+    heard = {name: tuple(room.speakers or ()) for room in run.scenario.rooms for name in (room.name, *room.names())}
     for section in ("rooms", "sessions"):
         if section in silent:
-            silent[section] = [_silent(group) for group in silent[section]]
+            silent[section] = [_silent(group, heard) for group in silent[section]]
     return _with_lines(silent, lines)
 
 
-def _silent(group: Data) -> Data:
-    """A group that says nothing by itself; the speakers of a meeting stay in the room as members."""
+def _silent(group: Data, heard: Mapping[str, Sequence[str]]) -> Data:
+    """A group that says nothing by itself; the speakers of a meeting stay in the room, as members.
+
+    Args:
+        group: A room or a session.
+        heard: The speakers of each meeting, by the name of its room.
+    """
     quiet = {key: value for key, value in group.items() if key not in ("speech", "speakers")}
     speakers = group.get("speakers") or {}
     if speakers:
-        quiet["members"] = [*({"name": name, **person} for name, person in speakers.items()), *group.get("members", ())]
+        named = [{"name": name, **speakers.get(name, speakers.get("rest", {}))} for name in heard[group["name"]]]
+        quiet["members"] = [*named, *({"talks": 0, **one} for one in group.get("members") or ())]
     return quiet
 
 

@@ -22,9 +22,7 @@ def outcomes() -> dict[int, Outcome]:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_random_scenario_breaks_no_rule_and_leaves_nothing_behind(
-    number: int, outcomes: dict[int, Outcome]
-) -> None:
+def test_a_random_scenario_breaks_no_rule_and_leaves_nothing_behind(number: int, outcomes: dict[int, Outcome]) -> None:
     found = outcomes[number]
     verdict = found.run.verdict
     assert judged(found.run).signature == ()
