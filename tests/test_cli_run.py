@@ -16,7 +16,7 @@ import pytest
 from test_cli_files import COMMAND, ROOT, STANDUP, in_a_process, simroom
 from test_study_rows import HOSTILE
 
-FILES = ["deliveries.csv", "log.txt", "scenario.yaml", "summary.json", "timing.json"]
+FILES = ["deliveries.csv", "log.txt", "scenario.yaml", "series.json", "summary.json", "timing.json"]
 
 
 @pytest.fixture

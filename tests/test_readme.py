@@ -58,7 +58,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from simroom.cli.main import main; main()"
     shim.write_text(
         # Guarded as the installed command is: what starts processes of its own looks at the file again in each.
-        f"#!{sys.executable}\nimport sys\nif __name__ == '__main__':\n    sys.argv[0] = 'simroom'\n    exec({code!r})\n",
+        f"#!{sys.executable}\nimport sys\nif __name__ == '__main__':\n"
+        f"    sys.argv[0] = 'simroom'\n    exec({code!r})\n",
         encoding="utf-8",
     )
     shim.chmod(0o755)

@@ -85,7 +85,7 @@ SWITCHED_OFF = [
     ("rules/load-reported.yaml", "scheduler.load=tracked"),
     ("rules/membership-both.yaml", "scheduler.membership=live"),
     ("rules/membership-snapshot.yaml", "scheduler.membership=both"),
-    ("rules/module-expansion.yaml", "nodes.bare.modules=[voice_cloning]"),
+    ("rules/module-expansion.yaml", "nodes.bare.modules=[speaker_identification,voice_cloning]"),
     ("rules/no-node-queue.yaml", "scheduler.on_no_node=reject"),
     ("rules/no-node-reject.yaml", "scheduler.on_no_node=queue"),
     ("rules/node-loss.yaml", "scheduler.max_attempts=1"),
@@ -270,7 +270,7 @@ def test_two_processes_with_different_hash_seeds_leave_the_same_bytes(file: str,
             if path.name not in ("timing.json", "log.txt")
         }
     first, second = left.values()
-    assert set(first) == {"deliveries.csv", "scenario.yaml", "summary.json"}
+    assert set(first) == {"deliveries.csv", "scenario.yaml", "series.json", "summary.json"}
     assert first == second
 
 

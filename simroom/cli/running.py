@@ -131,3 +131,17 @@ def schema() -> None:
 def version() -> None:
     """Print the version."""
     typer.echo(f"simroom {__version__}")
+
+
+@app.command()
+def measures(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAMES...]", help="Measures. Default: all.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", envvar="SIMROOM_MEASURES_JSON")] = False,
+    no_color: NoColour = False,
+) -> None:
+    """Tell what is measured and can be expected: unit, formula, statistics, selectors."""
+    from simroom.cli import measures as command
+
+    raise typer.Exit(command.measures(command.Options(tuple(names or ()), as_json=as_json, colour=not no_color)))

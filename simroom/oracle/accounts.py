@@ -10,7 +10,7 @@ from simroom.oracle.ledger import NONE, JobEnd
 from simroom.oracle.mirror import Mirror
 from simroom.oracle.state import LIVING, Job
 from simroom.oracle.verdict import HOWS, Verdict
-from simroom.scheduler.messages import ServiceTimes
+from simroom.scheduler.messages import JobResult, ServiceTimes
 
 ENDS: Final = tuple(end for end in JobEnd if end is not JobEnd.LIVING)
 
@@ -22,7 +22,7 @@ class Accounts:
         created: Jobs made, those refused at once included.
         ended: Jobs ended, by ``JobEnd``.
         refusals: Jobs that no node could take, by reason.
-        uncounted: Results that counted for nothing, by why.
+        uncounted: Results that counted for nothing, by why; ``uncounted_time`` the service of the successful ones.
     """
 
     def __init__(self, mirror: Mirror) -> None:
@@ -32,6 +32,7 @@ class Accounts:
         self.ended = [0] * len(ENDS)
         self.refusals: dict[str, int] = {}
         self.uncounted: dict[str, int] = {}
+        self.uncounted_time = 0
         # As they stood when the scheduler was last restarted: its own books have nothing of what was before.
         self._created_before = 0
         self._ended_before = [0] * len(ENDS)
@@ -73,9 +74,12 @@ class Accounts:
         """No node could take a job, for this reason."""
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
-    def uncount(self, why: str) -> None:
-        """A result counted for nothing."""
+    def uncount(self, why: str, message: JobResult) -> None:
+        """A result counted for nothing, and the work on it too."""
         self.uncounted[why] = self.uncounted.get(why, 0) + 1
+        times = message.extra
+        if message.success and times is not None:
+            self.uncounted_time += times.asr_time + times.nmt_time + times.tts_time
 
     @property
     def living(self) -> int:
@@ -127,6 +131,7 @@ class Accounts:
             created=self.created,
             living=self.living,
             uncounted=dict(self.uncounted),
+            uncounted_time=self.uncounted_time,
             breaches=dict(findings.breaches),
             stuck=tuple(stuck),
             unfinished=unfinished,

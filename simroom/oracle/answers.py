@@ -58,7 +58,7 @@ class Answers:
         if isinstance(node, Node):
             self.result(sent, node, message)
         else:
-            self._accounts.uncount("not_given")
+            self._accounts.uncount("not_given", message)
             self._ignore(sent, connection)
         self._conclude(sent)
 
@@ -70,13 +70,13 @@ class Answers:
         """A node answered."""
         job = self._mirror.find(message.job_id)
         if job is None:
-            self._accounts.uncount("unknown")
+            self._accounts.uncount("unknown", message)
             return
         sent.about = job
         earlier = self._earlier(job, node, message.attempt_id)
         running = earlier is None and self._is_running(job, node, message.attempt_id)
         if earlier is None and not running and not self._was_given(job, node):
-            self._accounts.uncount("not_given")
+            self._accounts.uncount("not_given", message)
             return
         open_ended = job.end == LIVING and job.answered_at == NONE
         retried = running and not message.success and open_ended
@@ -85,7 +85,7 @@ class Answers:
         elif running:
             self._answer_running(job, node, remember=retried)
         if not open_ended or not (running or message.success):
-            self._accounts.uncount("late")
+            self._accounts.uncount("late", message)
             self._mirror.settle(job)
         elif message.success:
             # Under a number that its node was never given it counts all the same, and frees no slot.

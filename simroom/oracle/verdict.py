@@ -100,6 +100,7 @@ class Verdict(Struct, frozen=True):
         wrong_answers: Answers that counted and were wrong already when they came from their node, by how (a key of
             ``HOWS``), then by the node's name. Not the scheduler's fault, so not among the violations.
         wrong_deliveries: Deliveries of what such answers carried.
+        uncounted_time: Service that nodes put into successful results that counted for nothing, whole microseconds.
     """
 
     violations: tuple[Violation, ...]
@@ -115,6 +116,7 @@ class Verdict(Struct, frozen=True):
     unfinished: tuple[str, ...] = ()
     wrong_answers: dict[str, dict[str, int]] = {}
     wrong_deliveries: int = 0
+    uncounted_time: int = 0
 
     @property
     def violation_count(self) -> int:

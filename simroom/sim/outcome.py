@@ -20,6 +20,8 @@ class NodeUse(Struct, frozen=True):
         jobs: Jobs it finished in the whole run; ``failed`` those it refused.
         busy_time: Busy streams integrated over the measured window, whole microseconds.
         ready_time: How long it was ready in the whole run, as it was told.
+        lost: Jobs that went down with it in the whole run.
+        wasted_work: What was done of jobs that were lost or failed, whole microseconds of an undisturbed GPU.
     """
 
     name: str
@@ -30,6 +32,8 @@ class NodeUse(Struct, frozen=True):
     busy_time: int
     ready_time: int
     failed: int
+    lost: int = 0
+    wasted_work: int = 0
 
 
 class Progress(Struct, frozen=True):

@@ -250,6 +250,8 @@ class World:
             busy_time=busy_time,
             ready_time=node.ready_time(),
             failed=node.failed_count,
+            lost=node.lost_count,
+            wasted_work=node.wasted_work,
         )
 
     def _trace_hash(self, trace_length: int) -> str:

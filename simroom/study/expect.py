@@ -22,7 +22,7 @@ from simroom.scenario.schema import Expectation as Stated
 from simroom.scenario.units import UnfitError, parse_duration
 from simroom.study.measures import MEASURES, REASONS, Measure, Unit, Value
 from simroom.study.steadiness import CROWDED, Steadiness
-from simroom.study.table import MODES, Table, UnknownTagError
+from simroom.study.table import CAUSES, MODES, Table, UnknownTagError
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 
@@ -47,6 +47,7 @@ _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "invariant": tuple(INVARIANTS),
     "kind": tuple(KINDS),
     "how": tuple(HOWS),
+    "cause": tuple(CAUSES),
 }
 """Tags whose values are the same for every run."""
 _UNIT_WORDS: Final[dict[Unit, str]] = {

@@ -20,6 +20,7 @@ from typing import Final
 SCENARIO_FILE: Final = "scenario.yaml"
 SUMMARY_FILE: Final = "summary.json"
 TIMING_FILE: Final = "timing.json"
+SERIES_FILE: Final = "series.json"
 LOG_FILE: Final = "log.txt"
 
 NAME_LENGTH_MAX: Final = 60

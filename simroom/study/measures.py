@@ -16,7 +16,9 @@ from msgspec import Struct
 
 from simroom.oracle.ledger import Column, JobEnd
 from simroom.stats.quantiles import Spread, spread
-from simroom.study.table import PARTS, Level, Table, Tags
+from simroom.study.queues import blocked_times, fairness, mean_and_most, offered_load
+from simroom.study.table import CAUSES, PARTS, Level, Table, Tags
+from simroom.study.waste import wasted
 
 Unit = Literal["time", "share", "count", "ratio", "rate"]
 """``time``: whole microseconds. ``share``: 0..1. ``count``: a whole number. ``ratio``: a plain number. ``rate``: per
@@ -50,6 +52,7 @@ TAG_MEANINGS: Final = {
     "node": "node group of the scenario",
     "mode": "room or single (the speaker was in no room, or alone)",
     "reason": "exclude reason",
+    "cause": "why it came to nothing: " + ", ".join(CAUSES),
     "invariant": "key of an invariant",
     "kind": "kind of violation",
     "how": "what is wrong with an answer",
@@ -166,6 +169,37 @@ def _per(above: Level, below: Level) -> Callable[[Table, Tags], Values]:
     return compute
 
 
+def _jobs_in(state: str) -> Callable[[Table, Tags], Values]:
+    def compute(table: Table, tags: Tags) -> Values:
+        average, most = mean_and_most(table, state, table.mask("job", tags))
+        return {"mean": average, "max": most}
+
+    return compute
+
+
+def _offered_load(table: Table, tags: Tags) -> Values:
+    return {None: offered_load(table, table.mask("job", tags))}
+
+
+def _fairness(by: str) -> Callable[[Table, Tags], Values]:
+    def compute(table: Table, tags: Tags) -> Values:
+        return {None: fairness(table, by, table.measured("delivery") & table.mask("delivery", tags))}
+
+    return compute
+
+
+def _wasted_time(table: Table, tags: Tags) -> Values:
+    causes = [table.spelled("cause", tags["cause"])] if "cause" in tags else list(CAUSES)
+    every = table.mask("job", {})
+    if not len(every):
+        return {None: None}
+    return {None: sum(wasted(table, cause, every) for cause in causes)}
+
+
+def _blocked(table: Table, _tags: Tags) -> Values:
+    return by_stat(spread(blocked_times(table)))
+
+
 def _throughput(table: Table, tags: Tags) -> Values:
     start, end = table.window
     arrived_at = table.deliveries["arrived_at"]
@@ -244,6 +278,14 @@ _PART_FORMULAS: Final = {
 }
 
 
+_STATE_FORMULAS: Final = {
+    "in_system": "jobs accepted and not ended",
+    "waiting": "jobs accepted and not yet given to the node whose answer counted",
+    "in_flight": "jobs given to that node and not answered",
+    "held": "jobs answered and held for older ones",
+}
+
+
 def _counts() -> list[Measure]:
     ends = [end for end in JobEnd if end is not JobEnd.LIVING]
     return [
@@ -300,6 +342,42 @@ def _ratios() -> list[Measure]:
             _throughput,
         ),
         Measure(
+            "offered_load",
+            "ratio",
+            "service asked for by the jobs accepted in the measured window / its length, erlangs; jobs never answered"
+            " count with the mean of the others",
+            (),
+            JOB_TAGS,
+            _offered_load,
+        ),
+        *(
+            Measure(
+                f"jobs.{state}",
+                "ratio",
+                f"{formula}, time-weighted over the measured window",
+                ("mean", "max"),
+                JOB_TAGS,
+                _jobs_in(state),
+            )
+            for state, formula in _STATE_FORMULAS.items()
+        ),
+        Measure(
+            "fairness.rooms",
+            "ratio",
+            "Jain's index of the rooms' mean delivery latencies: (sum of x)^2 / (n x sum of x^2); 1: all alike",
+            (),
+            JOB_TAGS,
+            _fairness("rooms"),
+        ),
+        Measure(
+            "fairness.languages",
+            "ratio",
+            "Jain's index of the target languages' mean delivery latencies",
+            (),
+            JOB_TAGS,
+            _fairness("languages"),
+        ),
+        Measure(
             "nodes.utilisation",
             "share",
             "busy time of a node's streams / (measured window x streams), over the nodes",
@@ -327,6 +405,22 @@ def _times() -> list[Measure]:
             "playback_lag",
             "planned end of the speech -> start of playback, each listener playing one result after another",
             _playback_lag,
+        ),
+        Measure(
+            "wasted_time",
+            "time",
+            "service that came to nothing, over the whole run",
+            (),
+            ("cause",),
+            _wasted_time,
+        ),
+        Measure(
+            "speaker_blocked_time",
+            "time",
+            "for each speaker, how long in the measured window a result of theirs was held behind an older one",
+            SPREAD_STATS,
+            (),
+            _blocked,
         ),
         Measure(
             "playback_queue",

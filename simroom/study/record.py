@@ -8,8 +8,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from simroom.study.conclusion import Conclusion
-from simroom.study.folder import LOG_FILE, SCENARIO_FILE, SUMMARY_FILE, TIMING_FILE, run_folder
+from simroom.study.folder import LOG_FILE, SCENARIO_FILE, SERIES_FILE, SUMMARY_FILE, TIMING_FILE, run_folder
 from simroom.study.rows import RowsFormat, write_rows
+from simroom.study.series import series
 from simroom.study.summary import Source, Timing, dumps, summary, timing
 from simroom.study.table import Table
 
@@ -33,7 +34,7 @@ class Record(Struct, frozen=True):
 def file_names(rows: RowsFormat) -> tuple[str, ...]:
     """The files of a run folder, most telling first."""
     deliveries = () if rows == "none" else (f"deliveries.{rows}",)
-    return (SUMMARY_FILE, *deliveries, SCENARIO_FILE, TIMING_FILE, LOG_FILE)
+    return (SUMMARY_FILE, *deliveries, SERIES_FILE, SCENARIO_FILE, TIMING_FILE, LOG_FILE)
 
 
 def write_record(record: Record, parent: Path, name: str, *, rows: RowsFormat, log: Callable[[], str]) -> None:
@@ -56,6 +57,7 @@ def write_record(record: Record, parent: Path, name: str, *, rows: RowsFormat, l
         # With the seed that it had here, so that the file alone says how to see this run again.
         ran = table.run.scenario.model_copy(update={"seed": table.run.seed})
         _write(folder / SCENARIO_FILE, ran.effective(parent / name))
+        _write(folder / SERIES_FILE, dumps(series(table)))
         if rows != "none":
             write_rows(table, folder / f"deliveries.{rows}", rows)
         _write(folder / LOG_FILE, log())

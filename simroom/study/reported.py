@@ -15,6 +15,7 @@ from simroom.oracle.ledger import Column
 from simroom.stats.quantiles import SHARES
 from simroom.study.expect import Expectation
 from simroom.study.measures import MEASURES, Measure, Unit, Value, service_time
+from simroom.study.queues import blocked_times
 from simroom.study.steadiness import CROWDED
 from simroom.study.table import PARTS, Table, UnknownTagError
 
@@ -150,6 +151,8 @@ def samples_of(table: Table, one: Figure) -> Column | None:
         if one.measure == "fan_out_skew":
             job, skew = table.fan_outs
             return skew[(table.measured("job") & table.mask("job", dict(one.tags)))[job]]
+        if one.measure == "speaker_blocked_time":
+            return blocked_times(table)
         chosen = table.measured("delivery") & table.mask("delivery", dict(one.tags))
     except UnknownTagError:
         return None

@@ -29,6 +29,14 @@ PARTS: Final = ("uplink_time", "waiting_time", "asr_time", "nmt_time", "tts_time
 """The parts of a delivery latency, in order of time; they add up to it. The three stages are ``service_time``."""
 
 MODES: Final = ("room", "single")
+CAUSES: Final = {
+    "repeated": "results that counted for nothing: their job was answered or over, or the attempt was not the node's",
+    "nobody_left": "jobs that were answered when nobody was left to tell",
+    "too_late": "results dropped because their turn had been given up",
+    "ghost": "jobs whose result went to people of whom none came back for it",
+    "lost": "what went down with a node, or failed after work was done",
+}
+"""Why work of a node came to nothing."""
 
 
 class UnknownTagError(Exception):
@@ -115,7 +123,13 @@ class Table:
             return tuple(dict.fromkeys(node.group for node in run.nodes))
         if tag == "reason":
             return tuple(run.verdict.refusals)
-        fixed = {"mode": MODES, "invariant": tuple(INVARIANTS), "kind": tuple(KINDS), "how": tuple(HOWS)}
+        fixed = {
+            "mode": MODES,
+            "invariant": tuple(INVARIANTS),
+            "kind": tuple(KINDS),
+            "how": tuple(HOWS),
+            "cause": tuple(CAUSES),
+        }
         return fixed[tag]
 
     def mask(self, level: Level, tags: Tags) -> Mask:
