@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Final
 
 from msgspec import Struct
 
@@ -15,6 +16,10 @@ from simroom.sim.strikes import DOWN, UNTIL, UP, Clock, Ends, Strike
 from simroom.workload.streams import mix
 
 NodeFault = Crash | Flap | Slow | Pause | Evict | WrongClock
+
+
+SLOWEST: Final = 1_000.0
+"""The largest factor that a scenario may write."""
 
 
 class _Flapping(Struct, frozen=True):
@@ -105,14 +110,14 @@ class NodeFaults:
             factors = self._factors.setdefault(node, [])
             factors.append(action.factor)
             self._engine.call_at(until, self._no_longer_slow, (node, action.factor))
-            node.slow(prod(factors))
+            node.slow(_together(factors))
             ends.append(until)
         return ends
 
     def _no_longer_slow(self, argument: tuple[SimNode, float]) -> None:
         node, factor = argument
         self._factors[node].remove(factor)
-        node.slow(prod(self._factors[node]))
+        node.slow(_together(self._factors[node]))
 
     def _pause(self, action: Pause, nodes: Sequence[SimNode], strike: Strike) -> Ends:
         ends: Ends = []
@@ -141,3 +146,8 @@ class NodeFaults:
             if node.evict(action.models, until - self._clock.now):
                 ends.append(until)
         return ends
+
+
+def _together(factors: Sequence[float]) -> float:
+    """How slow a node is that is slowed in several ways: no slower than one way alone may make it."""
+    return min(SLOWEST, prod(factors))

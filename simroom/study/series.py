@@ -20,10 +20,10 @@ def series(table: Table, windows: int = WINDOWS) -> dict[str, Any]:
     """Figures of a run by windows of equal length, from time 0 to where it ended.
 
     Returns:
-        ``borders_us``: where each window begins, and the last one's end, whole microseconds from time 0. ``utterances`` and ``deliveries``: how many
-        ended and arrived in each. ``delivery_latency``: of the utterances that ended in each, ``p50_us`` and
-        ``p95_us``, None where there are none. ``jobs``: time-weighted number in each state. ``faults``: each with the
-        instants at which it began and ended, None where it had no end.
+        ``borders_us``: where each window begins, and the last one's end, whole microseconds from time 0.
+        ``utterances`` and ``deliveries``: how many ended and arrived in each. ``delivery_latency``: of the utterances
+        that ended in each, ``p50_us`` and ``p95_us``, None where there are none. ``jobs``: time-weighted number in each
+        state. ``faults``: each with the instants at which it began and ended, None where it had no end.
     """
     run = table.run
     zero = run.time_zero
