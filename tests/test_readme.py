@@ -8,6 +8,7 @@ them from the README and runs them in a fresh clone.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -137,8 +138,13 @@ def test_simrooms_own_scheduler_named_as_if_it_were_a_users_changes_nothing(clon
     named = "--scheduler simroom.scheduler.scheduler:Scheduler"
     done = typed(f"simroom run --quiet --out own {named} && simroom run --quiet --out usual", clone)
     assert done.returncode == 0, done.stderr
-    files = [(clone / out / "quickstart-1" / "summary.json").read_bytes() for out in ("own", "usual")]
-    assert files[0] == files[1]
+    own, usual = (
+        json.loads((clone / out / "quickstart-1" / "summary.json").read_text(encoding="utf-8"))
+        for out in ("own", "usual")
+    )
+    assert own.pop("scheduler") == named.removeprefix("--scheduler ")
+    assert usual.pop("scheduler") is None
+    assert own == usual
 
 
 FAULTS = blocks(ENGLISH, "yaml")[-1]

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from simroom import __version__
-from simroom.cli import asking, exits, proving, running
+from simroom.cli import asking, exits, proving, regressing, running
 from simroom.cli.app import app
 
-MODULES = (running, asking, proving)
+MODULES = (running, asking, proving, regressing)
 """Where the commands are, in the order in which help lists them; importing a module registers its commands."""
 
 app.registered_commands.sort(

@@ -78,8 +78,8 @@ def run(options: Options) -> int:
     if ran.interrupted:
         complain("Interrupted: writing what was simulated so far. Ctrl-C again to quit at once.")
     table = Table(ran)
-    record = Record(table, conclude(table, found.expectations), _source(path, scenario), spent)
-    return _written_and_told(record, name, _following(path, seed, options), options)
+    record = Record(table, conclude(table, found.expectations), _source(path, scenario, options.scheduler), spent)
+    return _written_and_told(record, name, _following(path, seed, name, options), options)
 
 
 def _simulated(scenario: Scenario, seed: int, options: Options) -> tuple[RunData, Timing]:
@@ -135,11 +135,11 @@ def _verdict_only(record: Record) -> list[RenderableType]:
     return headline(record.table, record.conclusion, record.source, record.spent)
 
 
-def _source(path: Path, scenario: Scenario) -> Source:
-    return Source(name=scenario.name, file=path.name, hash=scenario.digest)
+def _source(path: Path, scenario: Scenario, scheduler: str | None) -> Source:
+    return Source(name=scenario.name, file=path.name, hash=scenario.digest, scheduler=scheduler)
 
 
-def _following(path: Path, seed: int, options: Options) -> Next:
+def _following(path: Path, seed: int, name: str, options: Options) -> Next:
     """Commands that show this very run again, and what its scenario comes to."""
     named = [] if options.scenario is None else [str(path)]
     sets = [word for override in options.overrides for word in ("--set", override)]
@@ -147,4 +147,5 @@ def _following(path: Path, seed: int, options: Options) -> Next:
     return Next(
         again=shlex.join(["simroom", "run", *named, "--seed", str(seed), *sets, *plugin]),
         inspect=shlex.join(["simroom", "inspect", str(path), *sets]),
+        explain=shlex.join(["simroom", "explain", str(options.out / name), "--violation", "1", *plugin]),
     )

@@ -72,10 +72,12 @@ class Next(Struct, frozen=True):
     Attributes:
         again: Runs the same again.
         inspect: Shows what the scenario comes to.
+        explain: Tells the story of the first violation; None: there is none that a command tells.
     """
 
     again: str
     inspect: str
+    explain: str | None = None
 
 
 def report(
@@ -107,7 +109,8 @@ def report(
         Text(),
         _rows([*_playback(table), *_nodes(table, steady.word), *_expectations(conclusion.outcomes, source)]),
     ]
-    ending = [*_written(written), *_following(conclusion, following)]
+    violated = bool(table.run.verdict.violations)
+    ending = [*_written(written), *_following(conclusion, following, violated=violated)]
     if ending:
         parts += [_rows(ending)]
     return [*parts, Text()]
@@ -395,12 +398,17 @@ def _written(written: Written | None) -> Iterable[Row]:
         yield "Written", Text(f"{printable(str(written.folder))}/  {'  '.join(written.files)}")
 
 
-def _following(conclusion: Conclusion, following: Next | None) -> Iterable[Row]:
+def _following(conclusion: Conclusion, following: Next | None, *, violated: bool) -> Iterable[Row]:
     if following is None:
         return
-    command = following.inspect if conclusion.word == "passed" else following.again
-    if printable(command) == command:
-        yield "Next", Text(command)
+    commands = [following.inspect if conclusion.word == "passed" else following.again]
+    if violated and following.explain is not None:
+        commands.insert(0, following.explain)
+    label = "Next"
+    for command in commands:
+        if printable(command) == command:
+            yield label, Text(command)
+            label = ""
 
 
 def _rows(rows: Iterable[Row]) -> RenderableType:

@@ -48,11 +48,13 @@ class Source(Struct, frozen=True):
         name: Title of the scenario, None where it has none.
         file: File name without its folder, which differs from machine to machine.
         hash: Hash of the effective scenario; equal hashes: the same scenario.
+        scheduler: ``package.module:factory`` of a scheduler of the user's own; None: simroom's.
     """
 
     name: str | None
     file: str
     hash: str
+    scheduler: str | None = None
 
     @property
     def stem(self) -> str:
@@ -95,6 +97,7 @@ def summary(table: Table, conclusion: Conclusion, source: Source) -> dict[str, A
         "reasons": list(conclusion.reasons),
         "warnings": list(conclusion.warnings),
         "scenario": {"name": source.name, "file": source.file, "hash": source.hash},
+        "scheduler": source.scheduler,
         "seed": run.seed,
         "trace_hash": run.trace_hash,
         "events": run.events,
