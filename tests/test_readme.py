@@ -138,10 +138,8 @@ def test_simrooms_own_scheduler_named_as_if_it_were_a_users_changes_nothing(clon
     named = "--scheduler simroom.scheduler.scheduler:Scheduler"
     done = typed(f"simroom run --quiet --out own {named} && simroom run --quiet --out usual", clone)
     assert done.returncode == 0, done.stderr
-    own, usual = (
-        json.loads((clone / out / "quickstart-1" / "summary.json").read_text(encoding="utf-8"))
-        for out in ("own", "usual")
-    )
+    files = (clone / out / "quickstart-1" / "summary.json" for out in ("own", "usual"))
+    own, usual = (json.loads(file.read_text(encoding="utf-8")) for file in files)
     assert own.pop("scheduler") == named.removeprefix("--scheduler ")
     assert usual.pop("scheduler") is None
     assert own == usual
