@@ -75,7 +75,7 @@ def update(options: Options) -> int:
         what = f"{error.filename or options.baselines}: {error.strerror or error}"
         raise exits.StopError(f"cannot write a baseline: {printable(what)}", exits.COULD_NOT_RUN) from error
     if not tally.checked:
-        raise exits.StopError(checking.nothing(chosen, tally), checking.NOTHING_SELECTED)
+        raise exits.StopError(checking.nothing(chosen, tally), exits.NOTHING_SELECTED)
     code = checking.code_of(tally)
     if chosen.as_json:
         content = {
@@ -126,7 +126,7 @@ def show(options: ShowOptions) -> int:
         there = finding.find(options.paths)
     files = [file for file in there.files if finding.is_named(file, options.select)]
     if not files:
-        raise exits.StopError("nothing selected: there is no such scenario", checking.NOTHING_SELECTED)
+        raise exits.StopError("nothing selected: there is no such scenario", exits.NOTHING_SELECTED)
     shown = [_shown(file, options.baselines) for file in files]
     if options.as_json:
         content: dict[str, Any] = {

@@ -27,8 +27,6 @@ from simroom.study.folder import LOG_FILE, SUMMARY_FILE, FolderError, check_writ
 from simroom.study.summary import dumps
 from simroom.study.whole_files import write_whole
 
-NOTHING_SELECTED: Final = 5
-"""No scenario was found, or none was chosen."""
 FOLDER: Final = "check"
 """Name of the folder that a check leaves among the run folders."""
 JUNIT_FILE: Final = "junit.xml"
@@ -116,7 +114,7 @@ def check(options: Options) -> int:
         raise exits.StopError(str(error), exits.COULD_NOT_RUN) from error
     tally = _checked(options)
     if not tally.checked:
-        raise exits.StopError(nothing(options, tally), NOTHING_SELECTED)
+        raise exits.StopError(nothing(options, tally), exits.NOTHING_SELECTED)
     code = code_of(tally)
     failures = _written(tally, code, options)
     _tell(tally, code, options)

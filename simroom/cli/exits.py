@@ -13,6 +13,8 @@ COULD_NOT_RUN: Final = 3
 """Nothing is wrong with the scenario, but it could not be run here."""
 INCONCLUSIVE: Final = 4
 """It ran, and could not be told: nothing could be judged, or a bound lies inside its interval."""
+NOTHING_SELECTED: Final = 5
+"""No scenario was found, or none was chosen."""
 CRASHED: Final = 70
 """A fault of simroom itself (``EX_SOFTWARE`` of sysexits.h)."""
 INTERRUPTED: Final = 130
