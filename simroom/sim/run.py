@@ -103,7 +103,7 @@ def _interrupted_between_entries(engine: Engine) -> Iterator[None]:
 def _long_lived_objects() -> Iterator[None]:
     """Let the garbage collector look less often: a run makes few cycles and millions of short-lived objects."""
     before = gc.get_threshold()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(500_000, 50, 1_000)
     try:
         yield
     finally:
